@@ -1,0 +1,30 @@
+package store
+
+import (
+	"log/slog"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffle-go/riffle/event"
+)
+
+// Options are the optional settings of a store. They are copied; later changes of the
+// value have no effect.
+type Options struct {
+	// Name tells stores apart in telemetry and logs. Default "riffle".
+	Name string
+	// Schema encodes and decodes payloads. Default: JSON, no upcasters.
+	Schema *event.Schema
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+	// TracerProvider and MeterProvider default to OpenTelemetry's globals.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	// Replica, when set, serves Read, Events and the listings. Appends, commits, leases and
+	// everything that decides go to the primary. The Store closes it.
+	Replica Driver
+	// Limits lower the driver's limits; a zero field keeps the driver's.
+	Limits Limits
+	_      struct{}
+}
