@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+
+	"github.com/riffle-go/riffle/internal/handling"
 )
 
 // Append appends the events of every batch, to different streams, all or nothing. When it
@@ -20,6 +22,9 @@ import (
 func (s *Store) Append(ctx context.Context, batches ...Batch) (Result, error) {
 	if err := s.ready(ctx); err != nil {
 		return Result{}, err
+	}
+	if h := handling.From(ctx); h != nil && !h.Appends {
+		return Result{}, &InvalidError{Field: "ctx", Reason: "belongs to a handler of projection " + h.Projection + ", whose work is repeated after a crash and in a rebuild; append from an effect"}
 	}
 	aggregate, events := "", 0
 	if len(batches) > 0 {

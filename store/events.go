@@ -43,6 +43,7 @@ func (s *Store) eachEvent(ctx context.Context, q Query, yield func(event.Event, 
 				return nil
 			}
 		}
+		r.into = p.events[:0]
 		size = nextSize(size, p.events)
 		left -= len(p.events)
 		if !p.more || q.Limit > 0 && left <= 0 {

@@ -36,6 +36,9 @@ type reading struct {
 	bounds     span // of From and To, and of the head
 	rest       span // the part of bounds that is behind the cursor
 	head       Head // when it was planned
+
+	// into is the page before, for loops that hand events on one by one
+	into []event.Event
 }
 
 // plan validates a query and resolves its points under one head.
@@ -137,7 +140,7 @@ func (s *Store) look(ctx context.Context, r *reading, in span, limit int, backwa
 	}
 	scan := Scan{
 		Match: r.match, RoutingKey: r.routingKey, MinVersion: r.minVersion,
-		To: in.hi, Limit: limit, Backward: backward,
+		To: in.hi, Limit: limit, Backward: backward, Into: r.into,
 	}
 	if in.lo > 1 {
 		scan.From = in.lo

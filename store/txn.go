@@ -91,7 +91,11 @@ type Scan struct {
 	Limit      int // at most so many events; at least 1
 	Examine    int // at most so many index entries; at least 1
 	Backward   bool
-	_          struct{}
+
+	// Into is memory that the driver may use for ScanResult.Events; what it holds may be
+	// overwritten. nil is none.
+	Into []event.Event
+	_    struct{}
 }
 
 // ScanResult is a driver's page.

@@ -1,0 +1,244 @@
+package pebblestore
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/riffle-go/riffle/store"
+)
+
+const (
+	maxGroupEvents = 4096
+	maxGroupBytes  = 1 << 20
+	maxQueueBytes  = 16 << 20
+
+	// maxYields bounds how often the committer lets callers run before it closes a group.
+	maxYields = 8
+
+	// lazyDelay is how long a lazy commit waits for a group to ride in.
+	lazyDelay = 5 * time.Millisecond
+	// syncDelay bounds how long anything applied stays unsynced.
+	syncDelay = 100 * time.Millisecond
+)
+
+// commitLoop is the one goroutine that writes. It gathers requests into a group, stages
+// them into one batch, makes it durable, publishes it and answers. It ends when the
+// store closes, or stays in Pebble for ever when the disk fails.
+func (d *driver) commitLoop() {
+	defer close(d.committed)
+	defer func() {
+		if p := recover(); p != nil {
+			// a half-staged group must never be followed by another
+			d.fuse.Trip(fmt.Errorf("committer: panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	c := &committer{d: d, lazy: time.NewTimer(time.Hour), sync: time.NewTimer(time.Hour)}
+	c.lazy.Stop()
+	c.sync.Stop()
+	for c.step() {
+	}
+	c.refuse()
+}
+
+// committer is what only the committing goroutine touches.
+type committer struct {
+	d       *driver
+	pending []*request // gathered, not yet staged
+	lazies  []*request // waiting for a group to ride in
+
+	lazy, sync *time.Timer
+	unsynced   bool
+	released   int // requests answered by the last group
+}
+
+// step waits for work and does one group. It returns false when the store closes.
+func (c *committer) step() bool {
+	var first *request
+	select {
+	case first = <-c.d.queue:
+	case first = <-c.d.records:
+	case <-c.lazy.C:
+		c.commit(true)
+		return true
+	case <-c.sync.C:
+		if c.d.opts.Sync != SyncOff {
+			c.syncNow()
+		}
+		return true
+	case done := <-c.d.syncs:
+		c.commit(true)
+		c.syncNow()
+		done <- nil
+		return true
+	case <-c.d.closing:
+		c.gather()
+		c.commit(true)
+		c.syncNow()
+		return false
+	}
+	c.add(first)
+	c.gather()
+	if len(c.pending) == 0 { // lazy commits only: they wait for company
+		return true
+	}
+	c.yield()
+	c.commit(false)
+	return true
+}
+
+// add takes a request, unless its caller went away.
+func (c *committer) add(r *request) {
+	if !r.state.CompareAndSwap(requestQueued, requestTaken) {
+		return
+	}
+	if r.txn.NoSync && len(r.appends) == 0 {
+		if len(c.lazies) == 0 {
+			c.lazy.Reset(lazyDelay)
+		}
+		c.lazies = append(c.lazies, r)
+		return
+	}
+	c.pending = append(c.pending, r)
+}
+
+// gather takes what is queued, up to a group's worth.
+func (c *committer) gather() {
+	for len(c.pending) < maxGroupEvents {
+		select {
+		case r := <-c.d.queue:
+			c.add(r)
+		case r := <-c.d.records:
+			c.add(r)
+		default:
+			return
+		}
+	}
+}
+
+// yield lets callers that the last group released come back before the group closes.
+// Without it a closed set of callers splits into two halves that take turns at the
+// disk; one caller alone is never waited for.
+func (c *committer) yield() {
+	expected := len(c.d.queue) + c.released
+	for i := 0; i < maxYields && len(c.pending) < expected; i++ {
+		runtime.Gosched()
+		c.gather()
+	}
+}
+
+// commit stages and applies everything gathered, in as many groups as it needs.
+// Lazy commits ride in the first one; alone they go only when their time has come.
+func (c *committer) commit(lazyToo bool) {
+	if len(c.pending) == 0 && (!lazyToo || len(c.lazies) == 0) {
+		return
+	}
+	c.lazy.Stop()
+	work := append(c.lazies, c.pending...)
+	c.lazies, c.pending = nil, nil
+	for len(work) > 0 {
+		work = c.group(work)
+	}
+}
+
+// group stages requests from the front of work until the group is full, applies it and
+// returns what is left.
+func (c *committer) group(work []*request) []*request {
+	g := c.d.newGroup()
+	defer g.batch.Close()
+	n := 0
+	for n < len(work) {
+		r := work[n]
+		if g.staged > 0 && (g.events+r.events > maxGroupEvents || g.bytes+r.bytes > maxGroupBytes || r.resolve) {
+			break
+		}
+		g.stage(r)
+		n++
+	}
+	if g.staged > 0 {
+		g.writeEvents()
+		c.apply(g)
+	}
+	c.released = 0
+	for _, r := range work[:n] {
+		if len(r.appends) > 0 {
+			c.released++
+		}
+		r.done <- struct{}{}
+	}
+	if g.events > 0 {
+		c.d.notifier.publish(g.types)
+	}
+	return work[n:]
+}
+
+// apply writes a group, waits until it is durable, and publishes it: dictionary, head,
+// and after that the callers and subscriptions.
+func (c *committer) apply(g *group) {
+	d := c.d
+	opts := pebble.NoSync
+	if g.sync && d.opts.Sync != SyncOff {
+		opts = pebble.Sync
+	}
+	if err := d.db.Apply(g.batch, opts); err != nil {
+		// The fuse keeps disk errors from Pebble, so this is a misuse of a batch: nothing was
+		// written, and nothing may follow.
+		d.fuse.Trip(fmt.Errorf("commit: %w", err))
+		d.fuse.Block()
+	}
+	if opts == pebble.Sync {
+		c.unsynced = false
+		c.sync.Stop()
+		d.telemetry.Sync(g.batch.CommitStats().CommitWaitDuration)
+	} else if !c.unsynced {
+		c.unsynced = true
+		c.sync.Reset(syncDelay)
+	}
+	if g.dict != nil {
+		d.dict.Store(g.dict)
+	}
+	if g.events > 0 {
+		d.head.Store(&headState{position: g.position, millis: g.millis})
+		d.telemetry.Group(g.events, g.batch.Len())
+	}
+	d.term = g.term
+}
+
+// syncNow makes everything applied durable.
+func (c *committer) syncNow() {
+	if !c.unsynced {
+		return
+	}
+	if err := c.d.db.LogData(nil, pebble.Sync); err != nil {
+		c.d.fuse.Trip(fmt.Errorf("sync: %w", err))
+		c.d.fuse.Block()
+	}
+	c.unsynced = false
+	c.sync.Stop()
+}
+
+// refuse answers what came too late.
+func (c *committer) refuse() {
+	for {
+		select {
+		case r := <-c.d.queue:
+			c.refuseOne(r)
+		case r := <-c.d.records:
+			c.refuseOne(r)
+		case done := <-c.d.syncs:
+			done <- store.ErrClosed
+		default:
+			return
+		}
+	}
+}
+
+func (c *committer) refuseOne(r *request) {
+	if r.state.CompareAndSwap(requestQueued, requestTaken) {
+		r.err = store.ErrClosed
+		r.done <- struct{}{}
+	}
+}
