@@ -19,23 +19,11 @@ func (s *Store) Sync(ctx context.Context) error {
 	return wrap("sync", syncer.Sync(ctx))
 }
 
-// Backup copies the store, while it is in use, into a directory that does not exist or is
-// empty. ErrUnsupported when the driver is no [Maintainer].
+// Backup copies the store, while it is in use, into a directory that does not exist yet.
+// ErrUnsupported when the driver is no [Maintainer].
 func (s *Store) Backup(ctx context.Context, dir string) error {
 	return s.maintain(ctx, "backup", func(ctx context.Context, m Maintainer) error {
 		return m.Backup(ctx, dir)
-	})
-}
-
-// Verify checks the whole store while it is in use, and returns all damage that it
-// found. progress may be nil; it is called now and then, from one goroutine. It must not
-// close the Store. ErrUnsupported when the driver is no [Maintainer].
-func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) error {
-	if progress == nil {
-		progress = func(uint64, uint64) {}
-	}
-	return s.maintain(ctx, "verify", func(ctx context.Context, m Maintainer) error {
-		return m.Verify(ctx, progress)
 	})
 }
 

@@ -112,7 +112,7 @@ func TestFailingReadsAreErrorsOfTheirCall(t *testing.T) {
 	fs := flushed(t)
 	failed := map[string]bool{}
 	for what := range reads(t, nil) {
-		for nth := int64(1); nth <= 12; nth++ {
+		for nth := int64(1); nth <= 9; nth++ {
 			var on atomic.Bool
 			var count atomic.Int64
 			d, err := openRaw(errorfs.Wrap(crash(fs, 100, 1), errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -201,7 +201,7 @@ func TestADamagedByteIsAnError(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	found := 0
 	for name, size := range tables(t, fs) {
-		for range rounds(8, 200) {
+		for range rounds(5, 200) {
 			damaged := crash(fs, 100, 1)
 			at := rng.Int64N(size)
 			flip(t, damaged, name, at)

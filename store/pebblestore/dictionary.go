@@ -45,11 +45,15 @@ func newDictionary() *dictionary {
 }
 
 func (d *dictionary) clone() *dictionary {
+	byAgg := maps.Clone(d.byAgg)
+	for a, ids := range byAgg {
+		byAgg[a] = slices.Clip(ids) // shared until something is appended
+	}
 	return &dictionary{
 		aggregates: maps.Clone(d.aggregates),
 		names:      maps.Clone(d.names),
 		types:      slices.Clone(d.types),
-		byAgg:      maps.Clone(d.byAgg),
+		byAgg:      byAgg,
 		nextAgg:    d.nextAgg,
 	}
 }
@@ -77,8 +81,7 @@ func (d *dictionary) addName(t event.Type, id uint32) {
 		d.types = append(d.types, event.Type{})
 	}
 	d.types[id] = t
-	// a new slice: clones share the old one
-	d.byAgg[t.Aggregate] = append(slices.Clip(d.byAgg[t.Aggregate]), id)
+	d.byAgg[t.Aggregate] = append(d.byAgg[t.Aggregate], id)
 }
 
 func dictKey(kind byte, parent uint32, name string) []byte {

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -88,21 +87,6 @@ func (w *watch) wrap(fs vfs.FS) vfs.FS {
 		}
 		return nil
 	}))
-}
-
-// within fails the test when f does not end in time: a caller without an answer.
-func within(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Fatalf("%s: no answer in %v", what, patience)
-	}
 }
 
 // crowd is 64 writers and 4 readers.

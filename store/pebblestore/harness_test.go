@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +62,31 @@ func mustAppend(tb testing.TB, d *driver, id string, n int) store.Result {
 		tb.Fatal(err)
 	}
 	return res
+}
+
+// within fails the test when f does not end in time: a caller without an answer.
+func within(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("%s: no answer in %v", what, patience)
+	}
+}
+
+// eventually waits, with a deadline, for what another goroutine is about to do.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !f(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
 }
 
 // scanAll reads everything that a scan selects, page by page, and checks on the way that

@@ -187,12 +187,9 @@ func TestWaitWakesForItsNamesOnly(t *testing.T) {
 			}
 		})
 	}
-	for d.waiting() < 5 {
-		select {
-		case name := <-woken:
-			t.Fatalf("%s was woken by nothing", name)
-		default:
-		}
+	eventually(t, "5 wait", func() bool { return d.waiting() == 5 })
+	if len(woken) > 0 {
+		t.Fatalf("%s was woken by nothing", <-woken)
 	}
 	mustAppend(t, d, "a", 1)
 	got := map[string]bool{}

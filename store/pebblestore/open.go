@@ -246,8 +246,11 @@ func (d *driver) release() error {
 }
 
 func openError(dir string, err error) error {
-	if pebble.IsCorruptionError(err) && !errors.Is(err, store.ErrCorrupt) {
+	switch {
+	case pebble.IsCorruptionError(err) && !errors.Is(err, store.ErrCorrupt):
 		return &store.CorruptError{What: "store", Key: dir, Err: err}
+	case strings.Contains(err.Error(), "unknown format major version"): // Pebble has no error value for it
+		return fmt.Errorf("pebblestore: open %s: %w: %w; use the newer version that wrote it", dir, store.ErrIncompatible, err)
 	}
 	return fmt.Errorf("pebblestore: open %s: %w", dir, err)
 }

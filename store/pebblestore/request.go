@@ -226,15 +226,30 @@ func (d *driver) prepare(ctx context.Context, r *request) error {
 			}
 			p.known, p.isKnown = known, true
 		}
-		p.routingKey = p.RoutingKey
-		if known.version > 0 {
+		switch first := r.begins(i); {
+		case known.version > 0:
 			p.routingKey = known.routingKey
+		case first != nil:
+			p.routingKey = first.routingKey
+		default:
+			p.routingKey = p.RoutingKey
 		}
 		if err := p.encode(); err != nil {
 			return err
 		}
 		r.events += len(p.ends)
 		r.bytes += len(p.arena)
+	}
+	return nil
+}
+
+// begins returns the append of the same Txn that comes before the ith one on its stream,
+// if there is one: a new stream has the routing key that its first append names.
+func (r *request) begins(i int) *prepared {
+	for j := range r.appends[:i] {
+		if r.appends[j].key == r.appends[i].key {
+			return &r.appends[j]
+		}
 	}
 	return nil
 }

@@ -85,7 +85,10 @@ func (d *driver) Verify(ctx context.Context, progress func(done, total uint64)) 
 }
 
 func (v *verification) fault(what, key string, err error) bool {
-	v.faults = append(v.faults, &store.CorruptError{What: what, Key: key, Err: err})
+	if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrIncompatible) { // those say where
+		err = &store.CorruptError{What: what, Key: key, Err: err}
+	}
+	v.faults = append(v.faults, err)
 	return len(v.faults) < maxFaults
 }
 
