@@ -39,6 +39,9 @@ func (d *driver) close() error {
 		if d.opts.Sync == SyncOff && !d.opts.ReadOnly {
 			err = d.clearDirty()
 		}
+		if !d.opts.ReadOnly {
+			err = errors.Join(err, d.db.Flush()) // or the next Open replays the log
+		}
 		return errors.Join(err, d.release())
 	})
 }

@@ -2,13 +2,10 @@ package pebblestore
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"github.com/riffle-go/riffle/store"
 )
 
 const (
@@ -16,8 +13,12 @@ const (
 	maxGroupBytes  = 1 << 20
 	maxQueueBytes  = 16 << 20
 
-	// maxYields bounds how often the committer lets callers run before it closes a group.
-	maxYields = 8
+	// cohortPatience is the time granted to each caller that is expected back.
+	cohortPatience = 10 * time.Microsecond
+	// maxMisses is after how many cohorts that did not come they are no longer waited for, but
+	// for one in probeEvery.
+	maxMisses  = 3
+	probeEvery = 32
 
 	// lazyDelay is how long a lazy commit waits for a group to ride in.
 	lazyDelay = 5 * time.Millisecond
@@ -36,12 +37,12 @@ func (d *driver) commitLoop() {
 			d.fuse.Trip(fmt.Errorf("committer: panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	c := &committer{d: d, lazy: time.NewTimer(time.Hour), sync: time.NewTimer(time.Hour)}
+	c := &committer{d: d, lazy: time.NewTimer(time.Hour), sync: time.NewTimer(time.Hour), cohort: time.NewTimer(time.Hour)}
 	c.lazy.Stop()
 	c.sync.Stop()
+	c.cohort.Stop()
 	for c.step() {
 	}
-	c.refuse()
 }
 
 // committer is what only the committing goroutine touches.
@@ -52,35 +53,41 @@ type committer struct {
 
 	lazy, sync *time.Timer
 	unsynced   bool
-	released   int // requests answered by the last group
+
+	// what yield goes by
+	cohort   *time.Timer
+	expected int           // requests that the last group released or left behind
+	took     time.Duration // by the last group, until it was durable
+	misses   int           // cohorts in a row that did not come
+	groups   int
 }
 
 // step waits for work and does one group. It returns false when the store closes.
 func (c *committer) step() bool {
-	var first *request
-	select {
-	case first = <-c.d.queue:
-	case first = <-c.d.records:
-	case <-c.lazy.C:
-		c.commit(true)
-		return true
-	case <-c.sync.C:
-		if c.d.opts.Sync != SyncOff {
+	if !c.d.inbox.await(1) {
+		select {
+		case <-c.d.inbox.wake:
+		case <-c.lazy.C:
+			c.commit(true)
+			return true
+		case <-c.sync.C:
+			if c.d.opts.Sync != SyncOff {
+				c.syncNow()
+			}
+			return true
+		case done := <-c.d.syncs:
+			c.commit(true)
 			c.syncNow()
+			done <- nil
+			return true
+		case <-c.d.closing:
+			c.d.inbox.close()
+			c.gather()
+			c.commit(true)
+			c.syncNow()
+			return false
 		}
-		return true
-	case done := <-c.d.syncs:
-		c.commit(true)
-		c.syncNow()
-		done <- nil
-		return true
-	case <-c.d.closing:
-		c.gather()
-		c.commit(true)
-		c.syncNow()
-		return false
 	}
-	c.add(first)
 	c.gather()
 	if len(c.pending) == 0 { // lazy commits only: they wait for company
 		return true
@@ -105,28 +112,39 @@ func (c *committer) add(r *request) {
 	c.pending = append(c.pending, r)
 }
 
-// gather takes what is queued, up to a group's worth.
-func (c *committer) gather() {
-	for len(c.pending) < maxGroupEvents {
-		select {
-		case r := <-c.d.queue:
-			c.add(r)
-		case r := <-c.d.records:
-			c.add(r)
-		default:
-			return
-		}
-	}
-}
+func (c *committer) gather() { c.d.inbox.take(c.add) }
 
 // yield lets callers that the last group released come back before the group closes.
 // Without it a closed set of callers splits into two halves that take turns at the
-// disk; one caller alone is never waited for.
+// disk; one caller alone is never waited for. Waiting costs no more than the time that a
+// group takes, and where callers do not come back, as in a server, it soon stops. Without
+// syncs there is no disk to share: callers had better encode while the committer writes.
 func (c *committer) yield() {
-	expected := len(c.d.queue) + c.released
-	for i := 0; i < maxYields && len(c.pending) < expected; i++ {
-		runtime.Gosched()
-		c.gather()
+	if c.d.opts.Sync == SyncOff {
+		return
+	}
+	missing := c.expected - len(c.pending)
+	if missing <= 0 {
+		c.misses = 0
+		return
+	}
+	if c.misses >= maxMisses && c.groups%probeEvery != 0 {
+		return
+	}
+	if !c.d.inbox.await(missing) {
+		c.cohort.Reset(min(c.took, time.Duration(missing)*cohortPatience+cohortPatience))
+		select {
+		case <-c.d.inbox.wake:
+		case <-c.cohort.C:
+		case <-c.d.closing:
+		}
+		c.cohort.Stop()
+	}
+	c.gather()
+	if len(c.pending) < c.expected {
+		c.misses++
+	} else {
+		c.misses = 0
 	}
 }
 
@@ -162,10 +180,11 @@ func (c *committer) group(work []*request) []*request {
 		g.writeEvents()
 		c.apply(g)
 	}
-	c.released = 0
+	c.groups++
+	c.expected = c.d.inbox.len()
 	for _, r := range work[:n] {
 		if len(r.appends) > 0 {
-			c.released++
+			c.expected++
 		}
 		r.done <- struct{}{}
 	}
@@ -179,6 +198,7 @@ func (c *committer) group(work []*request) []*request {
 // and after that the callers and subscriptions.
 func (c *committer) apply(g *group) {
 	d := c.d
+	began := time.Now()
 	opts := pebble.NoSync
 	if g.sync && d.opts.Sync != SyncOff {
 		opts = pebble.Sync
@@ -189,6 +209,7 @@ func (c *committer) apply(g *group) {
 		d.fuse.Trip(fmt.Errorf("commit: %w", err))
 		d.fuse.Block()
 	}
+	c.took = time.Since(began)
 	if opts == pebble.Sync {
 		c.unsynced = false
 		c.sync.Stop()
@@ -218,27 +239,4 @@ func (c *committer) syncNow() {
 	}
 	c.unsynced = false
 	c.sync.Stop()
-}
-
-// refuse answers what came too late.
-func (c *committer) refuse() {
-	for {
-		select {
-		case r := <-c.d.queue:
-			c.refuseOne(r)
-		case r := <-c.d.records:
-			c.refuseOne(r)
-		case done := <-c.d.syncs:
-			done <- store.ErrClosed
-		default:
-			return
-		}
-	}
-}
-
-func (c *committer) refuseOne(r *request) {
-	if r.state.CompareAndSwap(requestQueued, requestTaken) {
-		r.err = store.ErrClosed
-		r.done <- struct{}{}
-	}
 }

@@ -201,7 +201,7 @@ func TestADamagedByteIsAnError(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	found := 0
 	for name, size := range tables(t, fs) {
-		for range rounds(5, 200) {
+		for range rounds(5, 40) {
 			damaged := crash(fs, 100, 1)
 			at := rng.Int64N(size)
 			flip(t, damaged, name, at)

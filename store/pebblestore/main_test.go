@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/cockroachdb/pebble/v2.(*DB).Apply"),
 		goleak.IgnoreAnyFunction("github.com/cockroachdb/pebble/v2.(*DB).Metrics"),
 		goleak.IgnoreAnyFunction("github.com/cockroachdb/pebble/v2.(*DB).Close"),
+		goleak.IgnoreAnyFunction("github.com/cockroachdb/pebble/v2.(*DB).Flush"),
 	)
 }
 

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -18,7 +19,7 @@ const sampleEvery = 5 * time.Second
 
 // retryPause keeps the background work of an abandoned Pebble, which cannot be ended, from
 // taking a processor. It may hold Pebble's lock meanwhile, which reads hardly need.
-const retryPause = 100 * time.Millisecond
+const retryPause = time.Second
 
 // sampleMetrics is the one goroutine that asks Pebble for its numbers: the answer can
 // wait for a slow fsync, and callbacks of a meter must not.
@@ -153,7 +154,7 @@ type pebbleLogger struct {
 }
 
 func (l pebbleLogger) Infof(format string, args ...any) {
-	if l.log.Enabled(nil, slog.LevelDebug) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
 		l.log.Debug("pebble: "+fmt.Sprintf(format, args...), "store", l.store)
 	}
 }

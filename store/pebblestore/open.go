@@ -41,8 +41,7 @@ type driver struct {
 	stalls   stalls
 	average  atomic.Int64 // bytes of an envelope, for the size of a page's arena
 
-	queue    chan *request // with appends
-	records  chan *request // without; they never wait behind a full queue of appends
+	inbox    *inbox
 	syncs    chan chan error
 	room     *semaphore.Weighted
 	requests sync.Pool // of *request
@@ -119,8 +118,7 @@ func open(dir string, opts Options) (_ *driver, err error) {
 	d := &driver{
 		opts: opts, dir: dir,
 		fuse:      fuse.Wrap(orderedFS{opts.FS}),
-		queue:     make(chan *request, 1024),
-		records:   make(chan *request, 1024),
+		inbox:     newInbox(),
 		syncs:     make(chan chan error),
 		room:      semaphore.NewWeighted(maxQueueBytes),
 		closing:   make(chan struct{}),
@@ -152,7 +150,7 @@ func open(dir string, opts Options) (_ *driver, err error) {
 		}
 		return nil, fmt.Errorf("pebblestore: %s: %w: another process (or another Open in this one) has it open; close that first, or look at the live store through its admin API or a backup of it (%w)", dir, store.ErrLocked, err)
 	}
-	d.cache = pebble.NewCache(opts.CacheSize)
+	d.cache = pebble.NewCache(opts.CacheSize * cacheShare / 100)
 	p := opts.pebbleOptions(d.cache)
 	d.observe(p)
 	if err = d.boot(p); err != nil {

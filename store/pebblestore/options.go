@@ -19,8 +19,9 @@ type Options struct {
 	// Store holds the settings that every store has: name, schema, logger, telemetry, limits.
 	Store store.Options
 
-	// CacheSize is the size of Pebble's block cache in bytes, the main setting for reads.
-	// Default 256 MiB; at least 8 MiB.
+	// CacheSize is the memory for Pebble's block cache and memtables in bytes, the main setting
+	// for reads. Default 256 MiB; at least 8 MiB. Without cgo the cache fills 72 % of it, because
+	// the Go allocator rounds its blocks up.
 	CacheSize int64
 
 	// Sync says when events are durable. Default SyncAlways.

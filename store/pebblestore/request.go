@@ -126,27 +126,15 @@ func (d *driver) recycle(r *request) {
 // enqueue hands a request to the committer and waits. The queue is bounded in bytes, so
 // that a burst of large appends waits in its callers.
 func (d *driver) enqueue(ctx context.Context, r *request) (outcome, error) {
-	queue := d.records
 	if len(r.appends) > 0 {
-		queue = d.queue
 		weight := int64(min(r.bytes, maxQueueBytes))
 		if err := d.acquire(ctx, weight); err != nil {
 			return outcome{}, err
 		}
 		defer d.room.Release(weight)
 	}
-	select {
-	case queue <- r:
-	default:
-		select {
-		case queue <- r:
-		case <-ctx.Done():
-			return outcome{}, context.Cause(ctx)
-		case <-d.ended:
-			return outcome{}, d.endedError()
-		case <-d.closing:
-			return outcome{}, store.ErrClosed
-		}
+	if !d.inbox.push(r) {
+		return outcome{}, store.ErrClosed
 	}
 	select {
 	case <-r.done:
