@@ -1,0 +1,6 @@
+//go:build cgo
+
+package main
+
+// cgo says whether Pebble allocates outside the Go heap.
+const cgo = true

@@ -1,0 +1,6 @@
+package worker_test
+
+import "runtime"
+
+// goexit ends the goroutine, as testing.T.FailNow does.
+func goexit() { runtime.Goexit() }

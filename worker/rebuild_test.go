@@ -1,0 +1,111 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/projection"
+	"github.com/riffle-go/riffle/store"
+	"github.com/riffle-go/riffle/worker"
+)
+
+func TestARebuildSwitchesInOneOfItsCommits(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := balances(projection.Options{})
+		row, err := b.store.SaveProjection(b.Context(), store.ProjectionRow{Name: "balances", Kind: "model", Next: 2})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.deposit(1, "a", "a", "b")
+		old := b.start(b.config(m))
+		old.waits(3)
+		c := b.config(m)
+		c.Key.Generation = 1
+		asked := 0
+		c.Activate = func(ctx context.Context, checkpoint event.Position) (*store.Activation, error) {
+			if asked++; asked < 3 {
+				return nil, nil
+			}
+			info, err := b.store.Subscriber(b.config(m).Key).Info(ctx)
+			if err != nil || info.Checkpoint > checkpoint {
+				return nil, err
+			}
+			switched := row
+			switched.Active = 1
+			at := info.Checkpoint
+			if asked == 3 {
+				at-- // moved meanwhile: the commit must be refused
+			}
+			return &store.Activation{Row: switched, Old: b.config(m).Key, OldCheckpoint: at}, nil
+		}
+		states := make(chan worker.State, 10)
+		c.OnChange = func(s worker.Status) { states <- s.State }
+		w := b.start(c)
+		w.becomes(worker.Live)
+		if row, err = b.store.Projection(b.Context(), "balances"); err != nil || row.Active != 1 {
+			b.Fatalf("active is %d (%v)", row.Active, err)
+		}
+		if asked != 4 {
+			b.Fatalf("asked %d times, want 4", asked)
+		}
+		if got := <-states; got != worker.Starting {
+			b.Fatalf("first state %s", got)
+		}
+		if got := <-states; got != worker.Rebuilding {
+			b.Fatalf("then %s", got)
+		}
+		if err := old.ends(); !errors.Is(err, store.ErrLeaseLost) {
+			b.Fatalf("the old worker ended with %v", err)
+		}
+		w.waits(b.deposit(1, "a"))
+		w.drains()
+	})
+}
+
+func TestAFailingEventHaltsARebuild(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+			if e.Cents < 0 {
+				return errBroken
+			}
+			return s.deposit(e, ev)
+		}))
+		b.deposit(1, "a")
+		b.deposit(-1, "b")
+		c := b.config(m)
+		c.Key.Generation = 1
+		c.Activate = func(context.Context, event.Position) (*store.Activation, error) {
+			b.Error("asked for the switch, and the rebuild had failed")
+			return nil, nil
+		}
+		w := b.start(c)
+		w.becomes(worker.Halted)
+		if !errors.Is(w.Status().Err, errBroken) {
+			b.Fatalf("halted because of %v", w.Status().Err)
+		}
+		w.drains()
+	})
+}
+
+func TestARebuildIsThrottledBetweenPages(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := balances(projection.Options{PageSize: 10})
+		for range 100 {
+			b.deposit(1, "a")
+		}
+		c := b.config(m)
+		c.Key.Generation = 1
+		c.Activate = func(context.Context, event.Position) (*store.Activation, error) { return nil, nil }
+		c.Throttle = func() time.Duration { return time.Second }
+		at := time.Now()
+		w := b.start(c)
+		w.waits(100)
+		if d := time.Since(at); d < 9*time.Second || d > 11*time.Second {
+			b.Fatalf("ten pages took %v", d)
+		}
+		w.drains()
+	})
+}

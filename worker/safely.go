@@ -1,0 +1,44 @@
+package worker
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// maxStack bounds the stack that an error carries: rows and logs keep it.
+const maxStack = 4 << 10
+
+// protect calls f and turns a panic into an error. It does not return when f calls
+// runtime.Goexit: see apart.
+func protect(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			stack := debug.Stack()
+			err = &PanicError{Value: v, Stack: stack[:min(len(stack), maxStack)]}
+		}
+	}()
+	return f()
+}
+
+// apart runs f in a goroutine of its own and waits for it, so that runtime.Goexit in a
+// handler ends that goroutine and not the worker's. It returns errGoexit then. A panic of
+// the worker's own code, outside of protect, is an error too: it must not take the process
+// along.
+func apart(f func()) error {
+	done := make(chan error, 1)
+	go func() {
+		err := errGoexit
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("worker: panic outside of a handler: %v\n%s", v, debug.Stack())
+			}
+			done <- err
+		}()
+		f()
+		err = nil
+	}()
+	return <-done
+}
+
+// errGoexit says that a handler ended its goroutine.
+var errGoexit error = &PanicError{Goexit: true}

@@ -1,0 +1,127 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/projection"
+	"github.com/riffle-go/riffle/store"
+	"github.com/riffle-go/riffle/worker"
+)
+
+func TestSkipVerdictAndSkipPolicyRecordTheEvent(t *testing.T) {
+	bubble(t, func(b *bed) {
+		var c calls
+		p := mailer(projection.Options{OnFailure: projection.FailSkip, Retry: projection.Retry{Attempts: 3}},
+			func(_ context.Context, _ Deposited, ev event.Event) error {
+				switch ev.Position {
+				case 1:
+					return projection.Skip(errBroken)
+				case 3:
+					return errBroken
+				}
+				c.add("%d", ev.Position)
+				return nil
+			})
+		b.deposit(1, "a", "a", "b", "b", "c")
+		w := b.start(b.config(p))
+		w.waits(5)
+		b.rowsAre(p, "a@1 skipped 1", "b@3 waiting 2", "b@4 waiting 0")
+		pass(time.Minute)
+		b.rowsAre(p, "a@1 skipped 1", "b@3 skipped 3")
+		if got := strings.Join(c.list(), " "); got != "2 5 4" {
+			b.Fatalf("handled %q, want 2 5 4", got)
+		}
+		w.drains()
+	})
+}
+
+func TestTheHaltPolicyHaltsBeforeTheEvent(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+			if e.Cents < 0 {
+				return projection.Halt(errBroken)
+			}
+			return s.deposit(e, ev)
+		}))
+		b.deposit(1, "a")
+		b.deposit(-1, "b")
+		b.deposit(1, "a")
+		w := b.start(b.config(m))
+		w.becomes(worker.Halted)
+		if info := b.info(m); info.Checkpoint >= 2 {
+			b.Fatalf("halted with checkpoint %d, beyond the event", info.Checkpoint)
+		}
+		b.rowsAre(m)
+		// An operator skips the event, and the projection goes on.
+		if err := w.Skip(b.Context(), "b", 2); err != nil {
+			b.Fatal(err)
+		}
+		err := b.store.Subscriber(b.config(m).Key).SetWish(b.Context(), func(w *store.Wish) error { w.Halted = ""; return nil })
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.Nudge()
+		b.until("resumed", func() bool { return w.Status().State == worker.Live })
+		w.waits(3)
+		if got := b.balance(m, "a").Cents; got != 2 {
+			b.Fatalf("%d cents, want 2", got)
+		}
+		w.drains()
+	})
+}
+
+func TestSkipTakesAParkedEventOutForGood(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+			if e.Cents < 0 {
+				return projection.Park(errBroken)
+			}
+			return s.deposit(e, ev)
+		}))
+		row, err := b.store.SaveProjection(b.Context(), store.ProjectionRow{Name: "balances", Kind: "model", Next: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.deposit(1, "a")
+		b.deposit(-1, "a")
+		b.deposit(1, "a")
+		w := b.start(b.config(m))
+		w.waits(3)
+		b.rowsAre(m, "a@2 parked 1", "a@3 waiting 0")
+		if err := w.Skip(b.Context(), "a", 0); !errors.Is(err, store.ErrInvalid) {
+			b.Fatalf("Skip of position 0: %v", err)
+		}
+		if err := w.Skip(b.Context(), "a", 1); !errors.Is(err, store.ErrNotFound) {
+			b.Fatalf("Skip of a handled event: %v", err)
+		}
+		if err := w.Skip(b.Context(), "a", 2); err != nil {
+			b.Fatal(err)
+		}
+		b.until("unblocked", func() bool { return w.Status().BlockedKeys == 0 })
+		w.waits(b.deposit(1, "a"))
+		b.rowsAre(m, "a@2 skipped 1")
+		if got := b.balance(m, "a"); !slices.Equal(got.Seen, []event.Position{1, 3, 4}) {
+			b.Fatalf("folded %v", got.Seen)
+		}
+		w.drains()
+		row, err = b.store.Projection(b.Context(), row.Name)
+		if err != nil || !slices.Equal(row.Skips, []store.Skip{{Key: "a", Position: 2}}) {
+			b.Fatalf("the projection's row has the skips %v (%v)", row.Skips, err)
+		}
+		// A later generation passes over it.
+		next := b.config(m)
+		next.Key.Generation, next.Skips = 7, row.Skips
+		w = b.start(next)
+		w.waits(4)
+		if st := w.Status(); st.BlockedKeys != 0 {
+			b.Fatalf("the next generation is blocked: %+v", st)
+		}
+		w.drains()
+	})
+}
