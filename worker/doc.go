@@ -39,11 +39,9 @@
 // A panic in a handler is an error with a stack, and so is runtime.Goexit. A lost lease ends
 // Run with an error that matches store.ErrLeaseLost; whatever was not committed is void, and
 // the context of a running handler is cancelled with that error as its cause. A handler that
-// ignores its context can still act on the world: use [projection.Delivery.Term] as a
-// fencing token where that matters.
+// ignores its context can still act on the world: where that matters, hand the term that
+// its delivery names to the world as a fencing token.
 //
 // An event that kills the process is found by going one event per commit after some crashes
 // at the same checkpoint, with the event in hand made durable before it is handled.
-//
-// [projection.Delivery.Term]: https://pkg.go.dev/github.com/riffle-go/riffle/projection#Delivery
 package worker

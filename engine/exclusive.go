@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/program"
+	"github.com/riffle-go/riffle/store"
+)
+
+// exclusively runs f while this engine holds the lease of a key and no worker is at work on
+// it: this engine's own drains; one of another engine is asked to drain and, when it does
+// not within the ShutdownTimeout or is idle, fenced.
+//
+// The wish for a drain comes first, so that nobody who stands by takes the lease between the
+// end of this engine's worker and the claim.
+func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(ctx context.Context, lease *store.Lease) error) (err error) {
+	u, id := s.subscriber(generation), event.NewID()
+	if err := u.SetWish(ctx, func(w *store.Wish) error { w.Drain = id; return nil }); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, undrain(ctx, u, id)) }()
+	release, err := s.hold(ctx, s.key(generation))
+	if err != nil {
+		return err
+	}
+	defer release()
+	c := s.engine.config
+	grace := c.ShutdownTimeout
+	if idle, err := s.idleElsewhere(ctx, generation); err != nil {
+		return err
+	} else if idle {
+		_ = idleGrace // it sleeps, and has nothing at hand that would be lost
+	}
+	lease, err := u.Takeover(ctx, id, c.LeaseTTL, grace)
+	if err != nil {
+		return err
+	}
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	keep := newRenewer(s.store, c.LeaseTTL)
+	remove := keep.Add(lease, func(err error) {
+		if errors.Is(err, store.ErrLeaseLost) {
+			lost(err)
+		}
+	})
+	keeping, stop := context.WithCancel(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		keep.run(keeping)
+	}()
+	err = f(ctx, lease)
+	stop()
+	<-kept
+	remove()
+	if err := lease.Release(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+		s.logger.WarnContext(ctx, "could not release a lease, it will run out", "err", err)
+	}
+	return err
+}
+
+// idleGrace is for a worker that goes to work at this very moment.
+const idleGrace = 100 * time.Millisecond
+
+// idleElsewhere says whether a worker of another engine holds the lease and has nothing to
+// do. Such a worker sleeps until an event comes; it does not look at its wish before.
+func (s *supervisor) idleElsewhere(ctx context.Context, generation uint32) (bool, error) {
+	if s.holder(generation) != nil {
+		return false, nil
+	}
+	u := s.subscriber(generation)
+	info, err := u.Info(ctx)
+	if err != nil || info.Worker.IsZero() {
+		return false, err
+	}
+	q := s.program.Query(info.Checkpoint + 1)
+	q.Limit = 1
+	page, err := s.store.Read(ctx, q)
+	if err != nil || len(page.Items) > 0 || page.HasNext {
+		return false, err
+	}
+	for row, err := range u.Rows(ctx, store.Range{Limit: countRowsMost}) {
+		if err != nil || row.State == store.Waiting {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// undrain takes a wish for a drain back, also when ctx has ended: others would wait for
+// nobody.
+func undrain(ctx context.Context, u *store.Subscriber, id event.ID) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undrainPatience)
+	defer cancel()
+	wish, err := u.Wish(ctx)
+	if err != nil || wish.Drain != id {
+		return err
+	}
+	return u.SetWish(ctx, func(w *store.Wish) error {
+		if w.Drain == id {
+			w.Drain = event.ID{}
+		}
+		return nil
+	})
+}
+
+// undrainPatience bounds that; a wish that is left behind is ignored after a while.
+const undrainPatience = 5 * time.Second
+
+// goBack sets the checkpoint of the active generation to the one before position, and what
+// a sink wrote with it. The caller has checked that the projection can go back.
+func (s *supervisor) goBack(ctx context.Context, position event.Position) error {
+	row, err := s.known(ctx)
+	if err != nil {
+		return err
+	}
+	to := position - 1
+	return s.exclusively(ctx, row.Active, func(ctx context.Context, lease *store.Lease) error {
+		if to > lease.Checkpoint() {
+			return &store.InvalidError{Field: "to", Reason: fmt.Sprintf("is position %d, but the projection has handled no more than %d; a rewind goes back", position, lease.Checkpoint())}
+		}
+		if s.program.Kind == program.Sink {
+			if err := s.resetTarget(ctx, lease, to); err != nil {
+				return err
+			}
+		}
+		return s.subscriber(row.Active).Rewind(ctx, to)
+	})
+}
+
+// resetTarget takes a sink's target over, so that no former worker writes to it any more,
+// and sets it back.
+func (s *supervisor) resetTarget(ctx context.Context, lease *store.Lease, to event.Position) error {
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	target := s.program.Sink.Resetter()
+	session := program.Session{Key: lease.Key(), Term: lease.Term(), History: head.History}
+	if _, err := target.Begin(ctx, session, to, head.Position); err != nil {
+		return err
+	}
+	return target.Reset(ctx, session, to)
+}
+
+// restartSink sets a sink whose revision was raised back to its start, and writes the
+// revision down.
+func (s *supervisor) restartSink(ctx context.Context) error {
+	row, err := s.known(ctx)
+	if err != nil {
+		return err
+	}
+	s.logger.WarnContext(ctx, "the sink's revision was raised, it begins again", "revision", s.identity.revision)
+	if err := s.goBack(ctx, row.Start); err != nil {
+		return err
+	}
+	_, err = s.update(ctx, func(row *store.ProjectionRow) (bool, error) {
+		for i := range row.Generations {
+			if g := &row.Generations[i]; g.Number == row.Active && g.Revision < s.identity.revision {
+				g.Revision, g.Fingerprint, g.Filter = s.identity.revision, s.identity.fingerprint, s.identity.filter
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	return err
+}

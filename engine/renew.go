@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/riffle-go/riffle/store"
+)
+
+// renewer extends the leases of all workers with one ticker and one call of the store, a
+// third of the TTL apart, whatever the handlers do meanwhile. It implements worker.Renewer.
+type renewer struct {
+	store *store.Store
+	every time.Duration
+
+	mu     sync.Mutex
+	leases map[*renewal]struct{}
+}
+
+// renewal is one lease that is kept alive.
+type renewal struct {
+	lease *store.Lease
+
+	mu      sync.Mutex // held while lost is called
+	removed bool
+	lost    func(error)
+}
+
+func newRenewer(st *store.Store, ttl time.Duration) *renewer {
+	return &renewer{store: st, every: ttl / 3, leases: make(map[*renewal]struct{})}
+}
+
+// Add renews a lease until remove is called.
+func (r *renewer) Add(l *store.Lease, lost func(error)) (remove func()) {
+	n := &renewal{lease: l, lost: lost}
+	r.mu.Lock()
+	r.leases[n] = struct{}{}
+	r.mu.Unlock()
+	return func() {
+		r.mu.Lock()
+		delete(r.leases, n)
+		r.mu.Unlock()
+		n.mu.Lock()
+		n.removed = true
+		n.mu.Unlock()
+	}
+}
+
+func (r *renewer) run(ctx context.Context) {
+	tick := time.NewTicker(r.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.renew(ctx)
+		}
+	}
+}
+
+// renew takes no longer than until the next tick, so that a call that hangs is an error
+// that the workers hear of while their leases still run.
+func (r *renewer) renew(ctx context.Context) {
+	r.mu.Lock()
+	all := make([]*renewal, 0, len(r.leases))
+	leases := make([]*store.Lease, 0, len(r.leases))
+	for n := range r.leases {
+		all = append(all, n)
+		leases = append(leases, n.lease)
+	}
+	r.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.every)
+	defer cancel()
+	for i, err := range r.store.Renew(ctx, leases) {
+		if err != nil {
+			all[i].tell(err)
+		}
+	}
+}
+
+func (n *renewal) tell(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.removed {
+		n.lost(err)
+	}
+}

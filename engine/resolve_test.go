@@ -1,0 +1,90 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/riffle-go/riffle/engine"
+	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/projection"
+	"github.com/riffle-go/riffle/store"
+)
+
+func TestTheStartIsResolvedOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.append("a", Added{1}, Added{2})
+	var f effect
+	p := f.projection(projection.Options{Start: store.AtHead()})
+	b.must(b.engine(p).CatchUp(t.Context())) // nothing happens, but the start is fixed
+	pos := b.append("a", Added{3})
+	e := b.engine(p)
+	b.must(e.CatchUp(t.Context()))
+	if got := f.handled(); !slices.Equal(got, []int{3}) {
+		t.Errorf("handled %v, want what came after the first run", got)
+	}
+	if st := b.status(e, "effect"); st.Row.Start != pos {
+		t.Errorf("the start is %d, want %d", st.Row.Start, pos)
+	}
+}
+
+func TestRunReportsWhatIsAtOddsWithTheStore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var f effect
+	keyed := f.projection(projection.Options{RoutingKey: new("eu")})
+	b.must(b.engine(tally(projection.Options{}), keyed).CatchUp(t.Context()))
+
+	asSink := projection.NewSink("tally", target{}, store.Match{Aggregate: Counters})
+	moved := f.projection(projection.Options{RoutingKey: new("us")})
+	e := b.engine(asSink, moved)
+	err := e.Run(t.Context())
+	if !errors.Is(err, store.ErrInvalid) {
+		t.Fatalf("got %v", err)
+	}
+	for _, want := range []string{`"tally"`, "a sink", "a model", `"us"`, `"eu"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not speak of %s: %v", want, err)
+		}
+	}
+	if err := e.Wait(t.Context(), asSink, 1); !errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("Wait after the failed Run: %v", err)
+	}
+}
+
+func TestAnEffectGoesOnFromItsCheckpointWithMoreHandlers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var f effect
+	b.append("a", Added{1}, Noted{"old"})
+	b.must(b.engine(f.projection(projection.Options{})).CatchUp(t.Context()))
+	var notes []string
+	more := projection.NewEffect("effect", projection.On(f.handle), projection.On(
+		func(_ context.Context, n Noted, _ event.Event) error { notes = append(notes, n.Text); return nil },
+	)).With(projection.Options{Start: store.AtPosition(1)})
+	b.append("a", Noted{"new"}, Added{2})
+	b.must(b.engine(more).CatchUp(t.Context()))
+	if got := f.handled(); !slices.Equal(got, []int{1, 2}) || !slices.Equal(notes, []string{"new"}) {
+		t.Errorf("handled %v and %q", got, notes)
+	}
+}
+
+func TestManyProjectionsStartAndStop(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var all []projection.Projection
+	for i := range 300 {
+		all = append(all, projection.NewModel(fmt.Sprintf("m%d", i),
+			projection.Fold(func(t *Tally, e Added, _ event.Event) error { t.N += e.N; return nil })))
+	}
+	r := b.run(b.engine(all...))
+	pos := b.append("a", Added{1})
+	for _, p := range all {
+		b.must(r.Wait(t.Context(), p, pos))
+	}
+	b.must(r.stop())
+}
