@@ -33,7 +33,7 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	if idle, err := s.idleElsewhere(ctx, generation); err != nil {
 		return err
 	} else if idle {
-		_ = idleGrace // it sleeps, and has nothing at hand that would be lost
+		grace = min(grace, idleGrace) // it sleeps, and has nothing at hand that would be lost
 	}
 	lease, err := u.Takeover(ctx, id, c.LeaseTTL, grace)
 	if err != nil {

@@ -55,8 +55,7 @@ func (r *renewer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.renew(ctx)
-		}
+			}
 	}
 }
 
