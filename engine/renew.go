@@ -55,7 +55,8 @@ func (r *renewer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			}
+			r.renew(ctx)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -353,6 +354,43 @@ func TestASinkHaltsAtAnotherStoreUntilSomebodyDecides(t *testing.T) {
 		db.must(t, "DELETE FROM journal; DELETE FROM totals;"+anew)
 		b.must(b.engine.Resume(t.Context(), "ledger"))
 		b.must(b.engine.CatchUp(t.Context()))
+		b.exact()
+	})
+}
+
+// slow is a target whose takeover takes its time.
+type slow struct {
+	projection.Target
+	first sync.Once
+	while func(s projection.Session)
+}
+
+func (l *slow) Begin(ctx context.Context, s projection.Session, from, head event.Position) (event.Position, error) {
+	l.first.Do(func() { l.while(s) })
+	return l.Target.Begin(ctx, s, from, head)
+}
+
+// Until the database has fenced it, the former worker goes on, also beyond what was the end
+// of the store when its successor looked.
+func TestTablesThatMoveDuringATakeoverAreNotThoseOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *database) {
+		b := setupEngine(t, db, projection.Options{})
+		b.append("ann", Added{1})
+		target := b.sink.Program().Sink.Target
+		former := func(s projection.Session) {
+			s.Term--
+			last := b.append("ann", Added{2})
+			page, err := b.store.Read(t.Context(), store.Query{})
+			b.must(err)
+			_, err = target.Begin(t.Context(), s, 0, last)
+			b.must(err)
+			b.must(target.Write(t.Context(), s, 0, last, page.Items))
+		}
+		sink := projection.NewSink("ledger", &slow{Target: target, while: former}, store.MatchTypes(Added{}.EventType())...)
+		b.must(b.another(sink).CatchUp(t.Context()))
+		b.append("ann", Added{3})
+		b.must(b.another(sink).CatchUp(t.Context()))
 		b.exact()
 	})
 }

@@ -119,12 +119,22 @@ func TestManySinksBeginOnAnEmptyDatabaseAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, db *database) {
 		s := setup(t, db)
 		const names, terms = 8, 8
-		var all sync.WaitGroup
+		var all, connected sync.WaitGroup
+		connected.Add(names * terms)
+		db.SetMaxIdleConns(names * terms)
 		for n := range uint64(names * terms) {
 			all.Go(func() {
+				c, err := db.Conn(t.Context())
+				connected.Done()
+				connected.Wait() // now all at once
+				if err != nil {
+					t.Error(err)
+				} else if err := c.Close(); err != nil {
+					t.Error(err)
+				}
 				session := s.term(n%terms + 1)
 				session.Key.Projection = fmt.Sprint("ledger ", n/terms)
-				_, err := s.target.Begin(t.Context(), session, 0, 12)
+				_, err = s.target.Begin(t.Context(), session, 0, 12)
 				if err != nil && (!errors.Is(err, store.ErrLeaseLost) || session.Term == terms) {
 					t.Error(err)
 				}
