@@ -10,6 +10,15 @@
 //   - [github.com/riffle-go/riffle/store/pebblestore]: the embedded driver, on CockroachDB's
 //     Pebble.
 //   - [github.com/riffle-go/riffle/store/storetest]: the contract of drivers as tests.
+//   - [github.com/riffle-go/riffle/projection]: what to do with an event: models, effects, sinks.
+//   - [github.com/riffle-go/riffle/projection/sqlsink]: sinks into SQLite and PostgreSQL.
+//   - [github.com/riffle-go/riffle/snapshot]: serialized states, their cache and undo.
+//   - [github.com/riffle-go/riffle/worker]: the work on one subscriber key.
+//   - [github.com/riffle-go/riffle/engine]: supervises workers; control, waiting, health.
+//
+// The whole system in one sentence: the engine supervises workers; a worker claims a
+// subscriber key by a lease, pages through the store by cursor, applies the handlers of a
+// projection, saves snapshots and acknowledges, with its lag measured.
 //
 // # The words
 //

@@ -64,16 +64,18 @@ func TestCatchUpEndsUnderTraffic(t *testing.T) {
 	m := tally(projection.Options{})
 	stop := make(chan struct{})
 	var traffic sync.WaitGroup
-	traffic.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				b.append("a", Added{1})
+	for range 8 {
+		traffic.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					b.append("a", Added{1})
+				}
 			}
-		}
-	})
+		})
+	}
 	for range 5 {
 		b.must(b.engine(m).CatchUp(t.Context()))
 	}

@@ -116,7 +116,7 @@ func (s *supervisor) waitOnce(ctx context.Context, pos event.Position, through b
 		return false, false, nil
 	case o.blocked != nil:
 		return false, false, o.blocked
-	case false:
+	case o.replacing && !through:
 		return false, false, s.rebuildingError(o)
 	case o.work == nil: // one is started soon, unless an operator wished otherwise
 		return false, false, s.wished(ctx, o.generation)

@@ -38,8 +38,8 @@ func (s *Store) eachEvent(ctx context.Context, q Query, yield func(event.Event, 
 		if err != nil {
 			return err
 		}
-		for _, e := range p.events {
-			if !yield(e, nil) {
+		for i := range p.events {
+			if !yield(p.events[i], nil) {
 				return nil
 			}
 		}

@@ -14,11 +14,11 @@ const (
 	maxQueueBytes  = 16 << 20
 
 	// cohortPatience is the time granted to each caller that is expected back.
-	cohortPatience = 10 * time.Microsecond
+	cohortPatience = 20 * time.Microsecond
 	// maxMisses is after how many cohorts that did not come they are no longer waited for, but
 	// for one in probeEvery.
-	maxMisses  = 3
-	probeEvery = 32
+	maxMisses  = 4
+	probeEvery = 16
 
 	// lazyDelay is how long a lazy commit waits for a group to ride in.
 	lazyDelay = 5 * time.Millisecond

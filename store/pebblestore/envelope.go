@@ -131,33 +131,19 @@ func decodeEnvelope(b []byte, pos uint64, dict *dictionary, ev *event.Event) err
 	// *ev may have held another event
 	ev.ID, ev.Stream.ID, ev.RoutingKey, ev.Metadata, ev.Data = event.ID{}, "", "", event.Metadata{}, nil
 	for f := b[headerSize:]; len(f) > 0; {
-		num, typ, n := protowire.ConsumeTag(f)
-		if n < 0 {
-			return envelopeError(pos, protowire.ParseError(n))
-		}
-		f = f[n:]
-		if typ != protowire.BytesType {
-			if num == fieldSchema && typ == protowire.VarintType {
-				v, n := protowire.ConsumeVarint(f)
-				if n < 0 {
-					return envelopeError(pos, protowire.ParseError(n))
-				}
-				ev.SchemaVersion = int(v)
-				f = f[n:]
-				continue
-			}
-			n := protowire.ConsumeFieldValue(num, typ, f)
-			if n < 0 {
+		var num protowire.Number
+		var v []byte
+		// most fields have a number and a length of one byte each
+		if len(f) > 1 && f[0] >= 8 && f[0] < 0x80 && protowire.Type(f[0]&7) == protowire.BytesType && f[1] < 0x80 && int(f[1]) <= len(f)-2 {
+			end := 2 + int(f[1])
+			num, v, f = protowire.Number(f[0]>>3), f[2:end], f[end:]
+		} else {
+			var n int
+			if num, v, n = consumeField(f, ev); n < 0 {
 				return envelopeError(pos, protowire.ParseError(n))
 			}
 			f = f[n:]
-			continue
 		}
-		v, n := protowire.ConsumeBytes(f)
-		if n < 0 {
-			return envelopeError(pos, protowire.ParseError(n))
-		}
-		f = f[n:]
 		switch num {
 		case fieldID:
 			if len(v) != len(ev.ID) {
@@ -177,6 +163,32 @@ func decodeEnvelope(b []byte, pos uint64, dict *dictionary, ev *event.Event) err
 		}
 	}
 	return nil
+}
+
+// consumeField reads any field; what is not bytes it keeps in ev, or passes over with a
+// nil value. n is the field's size, or negative when it is damaged.
+func consumeField(f []byte, ev *event.Event) (num protowire.Number, v []byte, n int) {
+	num, typ, n := protowire.ConsumeTag(f)
+	if n < 0 {
+		return 0, nil, n
+	}
+	m := 0
+	switch {
+	case typ == protowire.BytesType:
+		v, m = protowire.ConsumeBytes(f[n:])
+	case num == fieldSchema && typ == protowire.VarintType:
+		var schema uint64
+		schema, m = protowire.ConsumeVarint(f[n:])
+		ev.SchemaVersion = int(schema)
+		num = 0
+	default:
+		m = protowire.ConsumeFieldValue(num, typ, f[n:])
+		num = 0
+	}
+	if m < 0 {
+		return 0, nil, m
+	}
+	return num, v, n + m
 }
 
 // viewString shares b's bytes. It is sound because the strings of an envelope and the
