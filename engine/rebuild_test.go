@@ -364,6 +364,7 @@ func TestTheOtherEngineFollowsASwitch(t *testing.T) {
 	first := b.run(b.engine(m))
 	b.must(first.Wait(t.Context(), m, 1))
 	second := b.run(b.engine(m))
+	b.must(second.Wait(t.Context(), m, 1)) // it has made its plan, before there is a rebuild
 	b.until("the second one stands by", func() bool { return b.status(second.Engine, "tally").State == "standby" })
 	b.must(first.Rebuild(t.Context(), "tally"))
 	b.must(first.CatchUp(t.Context()))

@@ -43,9 +43,11 @@ func TestTheOldGenerationStandsStillForTheSwitch(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := e.supervisors[0]
-		// A new generation that nobody builds, so that the switch does not come.
+		// The generation of a newer program, which is not here: the switch does not come.
+		newer := s.identity
+		newer.revision++
 		if _, err := s.update(ctx, func(row *store.ProjectionRow) (bool, error) {
-			row.Generations = append(row.Generations, s.identity.generation(row.Next, store.Building, time.Now()))
+			row.Generations = append(row.Generations, newer.generation(row.Next, store.Building, time.Now()))
 			row.Next++
 			return true, nil
 		}); err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -117,7 +118,8 @@ func (s *supervisor) waitOnce(ctx context.Context, pos event.Position, through b
 	case o.blocked != nil:
 		return false, false, o.blocked
 	case o.replacing && !through:
-		return false, false, s.rebuildingError(o)
+		// a wish counts before its worker has come to obey it
+		return false, false, cmp.Or(s.wished(ctx, o.generation), s.rebuildingError(o))
 	case o.work == nil: // one is started soon, unless an operator wished otherwise
 		return false, false, s.wished(ctx, o.generation)
 	}
