@@ -29,13 +29,10 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	}
 	defer release()
 	c := s.engine.config
-	grace := c.ShutdownTimeout
-	if idle, err := s.idleElsewhere(ctx, generation); err != nil {
+	if err := s.awaitDrain(ctx, u, generation); err != nil {
 		return err
-	} else if idle {
-		grace = min(grace, idleGrace) // it sleeps, and has nothing at hand that would be lost
 	}
-	lease, err := u.Takeover(ctx, id, c.LeaseTTL, grace)
+	lease, err := u.Takeover(ctx, id, c.LeaseTTL, idleGrace)
 	if err != nil {
 		return err
 	}
@@ -63,8 +60,31 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	return err
 }
 
-// idleGrace is for a worker that goes to work at this very moment.
-const idleGrace = 100 * time.Millisecond
+const (
+	// idleGrace is for a worker that goes to work at this very moment.
+	idleGrace = 100 * time.Millisecond
+	// lookForIdle is how often to look whether the worker of another engine has become idle.
+	lookForIdle = 200 * time.Millisecond
+)
+
+// awaitDrain waits until nobody holds the lease, or the holder is a worker of another engine
+// that is idle, or the ShutdownTimeout has passed.
+func (s *supervisor) awaitDrain(ctx context.Context, u *store.Subscriber, generation uint32) error {
+	patience, cancel := context.WithTimeout(ctx, s.engine.config.ShutdownTimeout)
+	defer cancel()
+	for patience.Err() == nil {
+		if idle, err := s.idleElsewhere(ctx, generation); idle || err != nil {
+			return err
+		}
+		look, cancel := context.WithTimeout(patience, lookForIdle)
+		err := u.WaitFree(look)
+		cancel()
+		if err == nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	return ctx.Err()
+}
 
 // idleElsewhere says whether a worker of another engine holds the lease and has nothing to
 // do. Such a worker sleeps until an event comes; it does not look at its wish before.

@@ -23,6 +23,9 @@ const WaitThrough WaitMode = 1
 // there yet.
 const lookAgain = 5 * time.Millisecond
 
+// lookEvery is how long Wait trusts that it will be told of a change.
+const lookEvery = 250 * time.Millisecond
+
 // Wait returns nil when a projection has handled everything up to pos: read your writes.
 // Events that failed and were set aside count as handled; the State of their key says
 // Blocked.
@@ -57,13 +60,15 @@ func (s *supervisor) wait(ctx context.Context, pos event.Position, through bool)
 		if done || err != nil {
 			return err
 		}
-		var look <-chan time.Time
+		// A change is signalled; the look from time to time is for one that was made in between
+		// by somebody who does not signal here, such as an engine in another place.
+		look := lookEvery
 		if again {
-			look = time.After(lookAgain)
+			look = lookAgain
 		}
 		select {
 		case <-changed:
-		case <-look:
+		case <-time.After(look):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -123,8 +128,14 @@ func (s *supervisor) waitOnce(ctx context.Context, pos event.Position, through b
 	case o.work == nil: // one is started soon, unless an operator wished otherwise
 		return false, false, s.wished(ctx, o.generation)
 	}
-	err = o.work.worker.Wait(ctx, pos)
+	// What there is to expect may change while its worker is busy: then it is asked anew.
+	patience, cancel := context.WithTimeout(ctx, lookEvery)
+	err = o.work.worker.Wait(patience, pos)
+	late := patience.Err() != nil
+	cancel()
 	switch {
+	case err != nil && late && ctx.Err() == nil:
+		return false, true, nil
 	case err == nil:
 		return !o.replacing, true, nil // what was rebuilt has to become active too
 	case ctx.Err() != nil:
@@ -157,9 +168,6 @@ func (s *supervisor) rebuildingError(o outlook) error {
 		return e
 	}
 	st := o.work.worker.Status()
-	if st.State == worker.Halted || st.State == worker.Paused {
-		return &StateError{Projection: s.name, State: st.State, Reason: "its rebuild: " + text(st.Err)}
-	}
 	e.Reason += fmt.Sprintf(", the new ones are at position %d of %d", st.Position, uint64(st.Covered)+st.Backlog)
 	return e
 }
@@ -185,11 +193,4 @@ func (s *supervisor) reached(ctx context.Context, pos event.Position) (bool, err
 	}
 	info, err := s.subscriber(active).Info(ctx)
 	return err == nil && info.Checkpoint >= pos, err
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

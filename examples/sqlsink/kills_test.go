@@ -226,8 +226,11 @@ func TestEveryEventIsAppliedOnceWhateverIsKilled(t *testing.T) {
 			}),
 		}
 		lives := 15
-		if *long {
+		switch {
+		case *long:
 			lives = 500
+		case testing.Short():
+			lives = 5
 		}
 		l.set(o.inside)
 		db.faults.set(o.commit)
