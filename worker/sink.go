@@ -22,7 +22,8 @@ type sinkExecutor struct {
 	page   page
 	loaded bool // it is not written yet
 	span   *process
-	at     event.Position // of the target
+	at     event.Position // everything up to here is in the target, or of others
+	row    event.Position // of the target itself, which is not moved over events of others alone
 
 	unsaved int
 	since   time.Time
@@ -52,7 +53,11 @@ func (k *sinkExecutor) open(at event.Position) (event.Position, error) {
 			if k.at != at {
 				k.log.Info("the target's position wins over the store's checkpoint", "target", uint64(k.at), "checkpoint", uint64(at))
 			}
+			k.row = k.at
 			return k.at, nil
+		case errors.Is(err, store.ErrHistory) && k.grown(&head):
+			tries-- // the worker before went on until it was fenced
+			continue
 		case errors.Is(err, store.ErrHistory) || program.Judge(err).Action == program.Halt:
 			return 0, &haltError{err}
 		case errors.Is(err, store.ErrLeaseLost):
@@ -62,6 +67,16 @@ func (k *sinkExecutor) open(at event.Position) (event.Position, error) {
 			return 0, err
 		}
 	}
+}
+
+// grown reads the end of the store again, and says whether it has moved.
+func (k *sinkExecutor) grown(head *store.Head) bool {
+	now, err := k.store.Head(k.ctx)
+	if err != nil || now.Position <= head.Position || now.History != head.History {
+		return false
+	}
+	*head = now
+	return true
 }
 
 // beginLater waits before the target is asked again. Wishes are obeyed meanwhile.
@@ -254,7 +269,14 @@ func (k *sinkExecutor) keepRows(to event.Position) error {
 
 // send is one transaction of the target.
 func (k *sinkExecutor) send(from, to event.Position, events []event.Event) error {
-	return k.call(func() error { return k.target.Write(k.context, k.term, from, to, events) })
+	if from == to {
+		to = k.row
+	}
+	err := k.call(func() error { return k.target.Write(k.context, k.term, k.row, to, events) })
+	if err == nil {
+		k.row = to
+	}
+	return err
 }
 
 // fatal returns what ends the session: a lost lease, or its end.
@@ -307,6 +329,6 @@ func (k *sinkExecutor) retry(ev event.Event) error {
 				return err
 			}
 		}
-		return k.target.Write(k.context, k.term, k.at, k.at, []event.Event{ev})
+		return k.target.Write(k.context, k.term, k.row, k.row, []event.Event{ev})
 	})
 }
