@@ -96,9 +96,11 @@ func TestOneTickerRenewsTheLeasesOfAll(t *testing.T) {
 			return nil
 		})).With(projection.Options{Start: store.AtPosition(1)})
 		pos := b.append("a", Added{1})
-		r := b.run(b.engine(m, f.projection(projection.Options{}), slow))
+		fast := f.projection(projection.Options{})
+		r := b.run(b.engine(m, fast, slow))
 		<-entered
 		b.must(r.Wait(t.Context(), m, pos))
+		b.must(r.Wait(t.Context(), fast, pos))
 		terms := func() (out []uint64) {
 			for _, st := range []string{"tally", "effect", "slow"} {
 				info := b.status(r.Engine, st).Subscriber
