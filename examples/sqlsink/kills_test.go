@@ -136,10 +136,13 @@ func (o *ordeal) live() {
 	killed := o.chance(70, "crash")
 	cancel()
 	if killed && o.chance(50, "crash before the end of the workers") {
-		// What they still write is beyond what the disk has, but for events: nobody appends.
+		// From here on the database takes nothing from them, as if the process had died: a row
+		// that the copied disk does not have must not let the database go past its event.
+		o.db.faults.set(func() fault { return before })
 		crash()
 	}
 	running.Wait()
+	o.db.faults.set(o.commit)
 	if killed && after == nil {
 		crash()
 	}
