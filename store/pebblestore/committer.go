@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	// for one in probeEvery.
 	maxMisses  = 4
 	probeEvery = 16
+	// maxYields is how often the committer lets others run, without syncs, before it writes less
+	// than a quarter of the callers that the last group released.
+	maxYields = 16
 
 	// lazyDelay is how long a lazy commit waits for a group to ride in.
 	lazyDelay = 5 * time.Millisecond
@@ -118,9 +122,11 @@ func (c *committer) gather() { c.d.inbox.take(c.add) }
 // Without it a closed set of callers splits into two halves that take turns at the
 // disk; one caller alone is never waited for. Waiting costs no more than the time that a
 // group takes, and where callers do not come back, as in a server, it soon stops. Without
-// syncs there is no disk to share: callers had better encode while the committer writes.
+// syncs there is no disk to share: callers had better encode while the committer writes,
+// and only a group of few is waited for, since one costs as much as several requests.
 func (c *committer) yield() {
 	if c.d.opts.Sync == SyncOff {
+		c.yieldFor(c.expected/4 - len(c.pending))
 		return
 	}
 	missing := c.expected - len(c.pending)
@@ -146,6 +152,20 @@ func (c *committer) yield() {
 	} else {
 		c.misses = 0
 	}
+}
+
+// yieldFor lets others run until so many requests have come, for a short while.
+func (c *committer) yieldFor(missing int) {
+	if missing <= 0 {
+		return
+	}
+	for range maxYields {
+		if c.d.inbox.len() >= missing {
+			break
+		}
+		runtime.Gosched()
+	}
+	c.gather()
 }
 
 // commit stages and applies everything gathered, in as many groups as it needs.

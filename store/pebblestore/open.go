@@ -41,6 +41,8 @@ type driver struct {
 	stalls   stalls
 	average  atomic.Int64 // bytes of an envelope, for the size of a page's arena
 
+	appending atomic.Int32 // requests on their way through the committer
+
 	inbox    *inbox
 	syncs    chan chan error
 	room     *semaphore.Weighted

@@ -13,8 +13,11 @@ import (
 
 const (
 	// yieldEvery is how many entries a reader examines before it lets others run. Go's time
-	// slice is 10 ms; without this a scanning loop is what appenders wait for.
-	yieldEvery = 200
+	// slice is 10 ms; without this a scanning loop is what appenders wait for. While appends are
+	// under way it yields more often: the committer and its callers run for microseconds, and
+	// would wait for a reader between any two steps.
+	yieldEvery      = 200
+	yieldEveryAmong = 40
 
 	// nearGap is up to how many events ahead the log iterator steps instead of seeking.
 	nearGap = 12
@@ -84,7 +87,7 @@ func (r *reading) examine(ctx context.Context) (stop bool, err error) {
 		return true, nil
 	}
 	r.examined++
-	if r.examined%yieldEvery == 0 {
+	if r.examined%yieldEvery == 0 || r.examined%yieldEveryAmong == 0 && r.d.appending.Load() > 0 {
 		runtime.Gosched()
 		if ctx.Err() != nil {
 			return true, context.Cause(ctx)

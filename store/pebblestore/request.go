@@ -133,6 +133,8 @@ func (d *driver) enqueue(ctx context.Context, r *request) (outcome, error) {
 		}
 		defer d.room.Release(weight)
 	}
+	d.appending.Add(1)
+	defer d.appending.Add(-1)
 	if !d.inbox.push(r) {
 		return outcome{}, store.ErrClosed
 	}
