@@ -137,13 +137,13 @@ func TestLazyCommitsAreSyncedSoon(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewCrashableMem()
 	synced := make(chan struct{}, 1000)
-	d, err := openRaw(errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	d, err := openRaw(injected(fs, func(op errorfs.Op) error {
 		switch op.Kind {
 		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
 			synced <- struct{}{}
 		}
 		return nil
-	})), "db", quiet)
+	}), "db", quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ type crashAt struct {
 }
 
 func (c *crashAt) wrap() vfs.FS {
-	return errorfs.Wrap(c.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	return injected(c.fs, func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && c.count.Add(1) == c.n {
 			if c.before != nil {
 				c.before()
@@ -33,7 +33,7 @@ func (c *crashAt) wrap() vfs.FS {
 			c.clone.Store(crash(c.fs, c.percent, uint64(c.n)))
 		}
 		return nil
-	}))
+	})
 }
 
 // everyPoint runs a scenario with a crash before its first write-side operation, its

@@ -115,12 +115,12 @@ func TestFailingReadsAreErrorsOfTheirCall(t *testing.T) {
 		for nth := int64(1); nth <= 9; nth++ {
 			var on atomic.Bool
 			var count atomic.Int64
-			d, err := openRaw(errorfs.Wrap(crash(fs, 100, 1), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			d, err := openRaw(injected(crash(fs, 100, 1), func(op errorfs.Op) error {
 				if on.Load() && op.Kind == errorfs.OpFileReadAt && count.Add(1) == nth {
 					return errDisk
 				}
 				return nil
-			})), "db", uncached)
+			}), "db", uncached)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -333,12 +333,12 @@ func TestAFailingBackupDiskDoesNotStopTheStore(t *testing.T) {
 	for nth := int64(1); ; nth++ {
 		var on atomic.Bool
 		var count atomic.Int64
-		d, err := openRaw(errorfs.Wrap(crash(base, 100, 1), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		d, err := openRaw(injected(crash(base, 100, 1), func(op errorfs.Op) error {
 			if on.Load() && strings.HasPrefix(op.Path, "copy") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && count.Add(1) == nth {
 				return io.ErrShortWrite
 			}
 			return nil
-		})), "db", quiet)
+		}), "db", quiet)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ type fault struct {
 }
 
 func (f *fault) wrap(fs vfs.FS) vfs.FS {
-	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	return injected(fs, func(op errorfs.Op) error {
 		if !f.on.Load() {
 			return nil
 		}
@@ -67,7 +67,7 @@ func (f *fault) wrap(fs vfs.FS) vfs.FS {
 			return f.err
 		}
 		return nil
-	}))
+	})
 }
 
 // watch records the calls that a scenario makes.
@@ -79,14 +79,14 @@ type watch struct {
 
 func (w *watch) wrap(fs vfs.FS) vfs.FS {
 	w.calls = map[string]int{}
-	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	return injected(fs, func(op errorfs.Op) error {
 		if name, ok := call(op); ok && w.on.Load() {
 			w.mu.Lock()
 			w.calls[name]++
 			w.mu.Unlock()
 		}
 		return nil
-	}))
+	})
 }
 
 // crowd is 64 writers and 4 readers.
@@ -271,7 +271,7 @@ func TestEveryFailureOfOpen(t *testing.T) {
 			for nth := int64(1); ; nth++ {
 				fs := prepare()
 				var count atomic.Int64
-				bad := errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				bad := injected(fs, func(op errorfs.Op) error {
 					// An error of the lock itself cannot be told from a lock that is held. One of the
 					// last listing, behind the replay, Pebble meets with compactions under way, and
 					// panics in one of them; nothing above it can prevent that.
@@ -279,7 +279,7 @@ func TestEveryFailureOfOpen(t *testing.T) {
 						return errDisk
 					}
 					return nil
-				}))
+				})
 				var d *driver
 				var err error
 				within(t, fmt.Sprint("call ", nth), func() {
