@@ -101,6 +101,8 @@ func (m *Model[S]) modelProgram() *program.ModelProgram {
 		Fold: func(state any, key string, ev event.Event) (bool, error) {
 			return m.fold(state.(*S), &key, ev)
 		},
+		JSON:   m.json,
+		LoadAt: m.loadedAt,
 	}
 	if m.convert != nil {
 		p.Convert = func(old store.Snapshot) (any, error) {

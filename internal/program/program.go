@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -79,6 +80,8 @@ type Program struct {
 	// *KeyError. An event that fails because of Strict has one key, and its handler
 	// returns the *UnhandledError.
 	Keys func(ev event.Event) ([]string, error)
+	// PlainKeys says that Keys runs no code of the user.
+	PlainKeys bool
 
 	// Check returns the *UnhandledError of an event that nobody handles, when the program is
 	// Strict; else nil. Folds and effects call it themselves, a worker of a sink has to.
@@ -153,5 +156,20 @@ type ModelProgram struct {
 	// the definition has no conversion.
 	Convert func(old store.Snapshot) (any, error)
 
+	// JSON returns a state of the program's own fingerprint as JSON, whatever its codec, for
+	// people. It does not keep the bytes.
+	JSON func(s store.Snapshot) ([]byte, error)
+	// LoadAt folds the state of a stream as it was at a point, as the model's own LoadAt does.
+	LoadAt func(ctx context.Context, st *store.Store, at store.Point, s event.Stream) (Loaded, error)
+
 	_ struct{}
+}
+
+// Loaded is a state that was folded on demand, without its type.
+type Loaded struct {
+	JSON     []byte         // the state, as ModelProgram.JSON gives it
+	Position event.Position // as of this position
+	Version  uint64         // of the stream; 0 when it had no events
+	Revision int            // of the definition
+	_        struct{}
 }

@@ -1,0 +1,44 @@
+package admin
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// audit writes the line of an action: who wanted what, and what became of it.
+func (h *Handler) audit(r *http.Request, in actionInput, err error, took time.Duration) {
+	level, outcome := slog.LevelInfo, "done"
+	if err != nil {
+		level, outcome = slog.LevelWarn, "failed"
+		if p := asProblem(err); p.Status < http.StatusInternalServerError {
+			outcome = "refused"
+		}
+	}
+	attrs := []slog.Attr{
+		slog.String("verb", in.Verb),
+		slog.String("projection", cut(in.Projection, maxValue)),
+		slog.String("outcome", outcome),
+		slog.String("remote", r.RemoteAddr),
+		slog.Duration("took", took),
+	}
+	if h.options.Actor != nil {
+		attrs = append(attrs, slog.String("actor", h.options.Actor(r)))
+	}
+	if in.Key != "" {
+		attrs = append(attrs, slog.String("key", cut(in.Key, maxValue)))
+	}
+	if in.Position != 0 {
+		attrs = append(attrs, slog.String("position", in.Position.String()))
+	}
+	if in.To != "" {
+		attrs = append(attrs, slog.String("to", cut(in.To, maxValue)))
+	}
+	if in.Reason != "" {
+		attrs = append(attrs, slog.String("reason", cut(in.Reason, maxReason)))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("err", cut(err.Error(), maxErrorText)))
+	}
+	h.logger.LogAttrs(r.Context(), level, "admin action", attrs...)
+}

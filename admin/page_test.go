@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// The browser tests hold the script of the page against the same file.
+func TestNumbersAreWrittenAsTheScriptWritesThem(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("testdata/formats.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		How string
+		In  json.RawMessage
+		Out string
+	}
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 1, 31, 8, 0, 0, 0, time.UTC)
+	for _, c := range cases {
+		number, _ := strconv.ParseFloat(string(c.In), 64)
+		var got string
+		switch c.How {
+		case "count":
+			got = formatCount(strings.Trim(string(c.In), `"`))
+		case "rate":
+			got = formatRate(number)
+		case "bytes":
+			got = formatBytes(int64(number))
+		case "duration":
+			got = formatSeconds(number)
+		case "ago":
+			got = formatAgo(now.Add(-time.Duration(number*float64(time.Second))), now)
+		default:
+			t.Fatalf("there is no way to write a %q", c.How)
+		}
+		if got != c.Out {
+			t.Errorf("%s of %s is %q, want %q", c.How, c.In, got, c.Out)
+		}
+	}
+}
+
+// What is shown of a payload is the payload, whatever is in it.
+func TestLinesOfAPayloadLoseNothing(t *testing.T) {
+	t.Parallel()
+	values := rapid.Custom(func(t *rapid.T) any { return anyJSON(t, 3) })
+	rapid.Check(t, func(t *rapid.T) {
+		data, err := json.Marshal(values.Draw(t, "value"))
+		if err != nil {
+			t.Skip(err)
+		}
+		var b strings.Builder
+		for i, l := range linesOf(data) {
+			if i > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(l.text())
+		}
+		var shown, stored any
+		if err := json.Unmarshal([]byte(b.String()), &shown); err != nil {
+			t.Fatalf("%s is shown as %s: %v", data, b.String(), err)
+		}
+		if err := json.Unmarshal(data, &stored); err != nil {
+			t.Fatal(err)
+		}
+		// Characters that would turn the text around, or are not seen, are shown as others.
+		again, _ := json.Marshal(stored)
+		before, _ := json.Marshal(shown)
+		if formatKey(string(again)) != formatKey(string(before)) {
+			t.Fatalf("%s is shown as %s", again, before)
+		}
+		if names := compare(linesOf(data), linesOf(data)); len(names) > 0 {
+			t.Fatalf("%s differs from itself in %v", data, names)
+		}
+	})
+}
+
+func anyJSON(t *rapid.T, depth int) any {
+	kinds := 4
+	if depth > 0 {
+		kinds = 6
+	}
+	switch rapid.IntRange(0, kinds-1).Draw(t, "kind") {
+	case 0:
+		return rapid.String().Draw(t, "string")
+	case 1:
+		return rapid.Float64Range(-1e9, 1e9).Draw(t, "number")
+	case 2:
+		return rapid.Bool().Draw(t, "bool")
+	case 3:
+		return nil
+	case 4:
+		list := make([]any, rapid.IntRange(0, 3).Draw(t, "length"))
+		for i := range list {
+			list[i] = anyJSON(t, depth-1)
+		}
+		return list
+	default:
+		object := make(map[string]any)
+		for range rapid.IntRange(0, 3).Draw(t, "fields") {
+			object[rapid.String().Draw(t, "name")] = anyJSON(t, depth-1)
+		}
+		return object
+	}
+}
+
+func TestCompareNamesWhatChanged(t *testing.T) {
+	t.Parallel()
+	now := linesOf([]byte(`{"a":1,"b":{"c":[1,2],"d":"x"},"e":true}`))
+	before := linesOf([]byte(`{"a":1,"b":{"c":[1,3],"d":"y"}}`))
+	if got := strings.Join(compare(now, before), " "); got != "b.c.1 b.d e" {
+		t.Errorf("changed: %s", got)
+	}
+	for _, l := range now {
+		if want := strings.Contains(l.text(), "2") || strings.Contains(l.text(), `"x"`) || strings.Contains(l.text(), "true"); l.Changed != want {
+			t.Errorf("%q is marked %v", l.text(), l.Changed)
+		}
+	}
+}
+
+// The policy forbids script and style in the page itself, and anything from elsewhere.
+func TestPagesObeyTheirOwnPolicy(t *testing.T) {
+	t.Parallel()
+	forbidden := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<base|(src|href|action)="(https?:)?/|@import|url\((["']?)(https?:)?/|<script(>|[^>]*[^"]>)`)
+	found := 0
+	err := fs.WalkDir(assets, "assets", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := assets.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		found++
+		if m := forbidden.Find(data); m != nil && !strings.HasSuffix(path, ".js") {
+			t.Errorf("%s has %q", path, m)
+		}
+		return nil
+	})
+	if err != nil || found < 20 {
+		t.Fatalf("%d files, %v", found, err)
+	}
+}
+
+func TestLinksCarryAnyName(t *testing.T) {
+	t.Parallel()
+	if got, want := link("state", "name", "a/b", "key", "x&y=\x00?", "version", ""), "state?name=a%2Fb&key=x%26y%3D%00%3F"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
