@@ -15,6 +15,7 @@ type figure struct {
 	unit      string
 	yardstick string // what yardstick_value was measured on, in a few words
 	bound     *bound // nil: reported without a judgement
+	zero      bool   // nothing is a value too: that of who reads nothing
 
 	// run measures. Whatever it leaves in directories of b is removed behind it.
 	run func(ctx context.Context, b *bench) ([]pair, error)
@@ -24,6 +25,7 @@ type figure struct {
 type bound struct {
 	must, hope float64
 	lower      bool // less is better
+	hopeOnly   bool // nothing must be kept
 }
 
 // atLeast bounds a ratio that should be high.
@@ -32,10 +34,13 @@ func atLeast(must, hope float64) *bound { return &bound{must: must, hope: hope} 
 // atMost bounds a ratio that should be low.
 func atMost(must, hope float64) *bound { return &bound{must: must, hope: hope, lower: true} }
 
+// hopeAtMost says what a ratio would be at its best, and judges none.
+func hopeAtMost(hope float64) *bound { return &bound{hope: hope, lower: true, hopeOnly: true} }
+
 // keeps says whether any of the interval keeps the bound.
 func (b *bound) keeps(s spread) bool {
 	switch {
-	case b == nil:
+	case b == nil || b.hopeOnly:
 		return true
 	case b.lower:
 		return s.lo <= b.must
@@ -51,7 +56,7 @@ func (p pair) ratio() float64 { return p.value / p.yardstick }
 // allFigures are the figures in the order in which they run. Each group of figures adds its
 // own list here.
 func allFigures() []figure {
-	return slices.Concat(storeFigures())
+	return slices.Concat(storeFigures(), runtimeFigures())
 }
 
 // selectFigures returns the figures whose group or name begins with what the regular
@@ -65,7 +70,7 @@ func selectFigures(all []figure, pattern string) ([]figure, error) {
 		return !re.MatchString(f.group) && !re.MatchString(f.name)
 	})
 	if len(found) == 0 {
-		return nil, fmt.Errorf("bench: -run %q selects nothing; use a group (store) or the beginning of a name (append.sync)", pattern)
+		return nil, fmt.Errorf("bench: -run %q selects nothing; use a group (store, runtime) or the beginning of a name (append.sync)", pattern)
 	}
 	return found, nil
 }

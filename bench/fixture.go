@@ -33,7 +33,11 @@ type fixture struct {
 }
 
 // fixtures are made when the first figure asks for them, and shared by all that follow.
-type fixtures struct{ big, small, middle *fixture }
+type fixtures struct {
+	big, small, middle *fixture
+	history            *history
+	idle               []idleCost // per run; three figures share them
+}
 
 // big has as many events as -n says.
 func (b *bench) big(ctx context.Context) (*fixture, error) {

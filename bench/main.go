@@ -46,11 +46,12 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	runs := flags.Int("runs", c.runs, "pairs per figure")
 	d := flags.Duration("time", c.time, "time for one side of a pair")
 	pause := flags.Duration("pause", c.pause, "rest before each side of a pair")
+	heap := flags.Int("heap", c.heap, "MiB of live heap that the process has beside, as a service does")
 	isShort := flags.Bool("short", false, fmt.Sprintf("everything once and small, for CI: -n %d -runs %d -time %s -pause %s", short.events, short.runs, short.time, short.pause))
 	flags.StringVar(&c.dir, "dir", "", "directory for the stores, on the disk to measure; default: the system's for temporary files")
 	flags.StringVar(&c.profiles, "profile", "", "write CPU, allocation and mutex profiles of our side into this directory")
 	asJSON := flags.Bool("json", false, "print one JSON object per figure")
-	asMarkdown := flags.Bool("markdown", false, "print the generated section of docs/benchmarks.md")
+	asMarkdown := flags.Bool("markdown", false, "print a generated section of docs/benchmarks.md")
 	flags.BoolVar(&c.check, "check", false, "exit with status 1 when a figure misses its bound")
 	flags.BoolVar(&c.list, "list", false, "print the names of the selected figures and measure nothing")
 	if err := flags.Parse(args); err != nil {
@@ -74,6 +75,8 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 			c.time = *d
 		case "pause":
 			c.pause = *pause
+		case "heap":
+			c.heap = *heap
 		}
 	})
 	switch {
@@ -82,7 +85,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	case *asJSON:
 		c.output = jsonLines{}
 	case *asMarkdown:
-		c.output, c.progress = &markdown{}, stderr
+		c.output, c.progress = &markdown{pattern: c.pattern}, stderr
 	}
 	return c, c.validate()
 }
@@ -96,6 +99,8 @@ func (c config) validate() error {
 		return fmt.Errorf("bench: -n %d: at least %d events are needed", c.events, minEvents)
 	case c.runs < 1:
 		return fmt.Errorf("bench: -runs %d: at least one pair is needed", c.runs)
+	case c.heap < 0:
+		return fmt.Errorf("bench: -heap %d: must not be negative", c.heap)
 	case c.time <= 0 || c.pause < 0:
 		return fmt.Errorf("bench: -time %s -pause %s: times must be positive", c.time, c.pause)
 	}

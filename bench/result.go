@@ -34,7 +34,7 @@ func newResult(f figure, pairs []pair) (result, error) {
 		values, yardsticks, ratios = append(values, p.value), append(yardsticks, p.yardstick), append(ratios, p.ratio())
 	}
 	ratio := newSpread(ratios)
-	if !(ratio.lo > 0) || math.IsInf(ratio.hi, 0) {
+	if !(ratio.lo > 0 || f.zero && ratio.lo == 0) || math.IsInf(ratio.hi, 0) {
 		return result{}, fmt.Errorf("bench: %s: the pairs %v give no ratio: a side measured nothing", f.name, pairs)
 	}
 	r := result{
@@ -44,7 +44,10 @@ func newResult(f figure, pairs []pair) (result, error) {
 		Pairs: len(pairs), Cores: runtime.GOMAXPROCS(0), Better: "higher", OK: f.bound.keeps(ratio),
 	}
 	if f.bound != nil {
-		r.Must, r.Hope = &f.bound.must, &f.bound.hope
+		r.Hope = &f.bound.hope
+		if !f.bound.hopeOnly {
+			r.Must = &f.bound.must
+		}
 		if f.bound.lower {
 			r.Better = "lower"
 		}
@@ -54,12 +57,15 @@ func newResult(f figure, pairs []pair) (result, error) {
 
 // bounds are the bounds in words.
 func (r *result) bounds() string {
-	if r.Must == nil {
+	if r.Hope == nil {
 		return "-"
 	}
 	sign := ">="
 	if r.Better == "lower" {
 		sign = "<="
+	}
+	if r.Must == nil {
+		return fmt.Sprintf("- (%s %v)", sign, *r.Hope)
 	}
 	return fmt.Sprintf("%s %v (%v)", sign, *r.Must, *r.Hope)
 }
@@ -67,12 +73,12 @@ func (r *result) bounds() string {
 // verdict says how the figure stands to its bounds.
 func (r *result) verdict() string {
 	switch {
-	case r.Must == nil:
-		return "reported"
 	case !r.OK:
 		return "MISS"
-	case r.beats(*r.Hope):
+	case r.Hope != nil && r.beats(*r.Hope):
 		return "hope"
+	case r.Must == nil:
+		return "reported"
 	case !r.beats(*r.Must):
 		return "near" // the median misses, the interval does not
 	}
