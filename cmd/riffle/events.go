@@ -3,14 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/riffle-go/riffle/cmd/riffle/internal/display"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/online"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/report"
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/store"
 )
@@ -27,19 +27,19 @@ type eventsFlags struct {
 func newEvents() *cobra.Command {
 	var flags eventsFlags
 	c := &cobra.Command{
-		Use:   "events DIR",
+		Use:   "events DIR | --url URL",
 		Short: "Show events, filtered, forward or backward",
-		Long: `Show the events of a store in the order of their positions, or backward.
+		Long: `Show the events of a store in the order of their positions, or backward: of a directory, or
+of a running service.
 
 Without --payloads the data of events is masked: field names and the types of the values are
-shown, the values are not. The metadata of events is shown with -o json, never masked.
+shown, the values are not. A service shows what it is set to, whatever is asked for. The metadata of events is shown with -o json, never masked.
 
 Text with characters that cannot be seen is shown as a Go string in double quotes; --id and
 --routing-key read it so.`,
 		Example: `  riffle events bank.db --type bank/account.deposited --backward --limit 10
   riffle events bank.db --aggregate bank/account --id ann --payloads
   riffle events bank.db --from 2026-01-31T08:00:00Z --limit 0 -o json | jq .name`,
-		Args:              oneDir,
 		ValidArgsFunction: completeDirs,
 	}
 	format := formatFlag(c)
@@ -53,10 +53,16 @@ Text with characters that cannot be seen is shown as a Go string in double quote
 	f.BoolVarP(&flags.backward, "backward", "b", false, "newest first")
 	f.BoolVar(&flags.payloads, "payloads", false, "show the data of the events")
 	flags.limit = limitFlag(c, "events")
+	var remote online.Remote
+	remote.Flags(c)
+	c.Args = dirOrURL(&remote, oneDir)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		q, err := flags.query(c.Flags().Changed("routing-key"))
 		if err != nil {
 			return err
+		}
+		if remote.URL != "" {
+			return flags.ask(c, &remote, q, *format)
 		}
 		st, err := openReadOnly(args[0], c.ErrOrStderr())
 		if err != nil {
@@ -69,6 +75,26 @@ Text with characters that cannot be seen is shown as a Go string in double quote
 		return closing(st, err)
 	}
 	return c
+}
+
+// ask asks a running service.
+func (f *eventsFlags) ask(c *cobra.Command, remote *online.Remote, q store.Query, format display.Format) error {
+	id, err := parseText("id", f.id)
+	if err != nil {
+		return err
+	}
+	client, err := remote.Client()
+	if err != nil {
+		return err
+	}
+	ask := online.EventsQuery{
+		Types: f.types, Aggregate: f.aggregate, ID: id, RoutingKey: q.RoutingKey,
+		From: f.from, To: f.to, Backward: q.Backward, Limit: q.Limit,
+	}
+	if f.payloads {
+		ask.WantPayloads()
+	}
+	return online.ListEvents(c, client, ask, format)
 }
 
 // query reads the flags that need no store.
@@ -131,25 +157,8 @@ func (f *eventsFlags) match(ctx context.Context, st *store.Store) ([]store.Match
 	return match, nil
 }
 
-// eventReport is an event in JSON.
-type eventReport struct {
-	Position      event.Position  `json:"position"`
-	Time          time.Time       `json:"time"`
-	ID            event.ID        `json:"id"`
-	Aggregate     event.Aggregate `json:"aggregate"`
-	StreamID      string          `json:"stream_id"`
-	Version       uint64          `json:"version"`
-	Name          string          `json:"name"`
-	SchemaVersion int             `json:"schema_version"`
-	RoutingKey    string          `json:"routing_key,omitempty"`
-	Metadata      event.Metadata  `json:"metadata,omitzero"`
-	ContentType   string          `json:"content_type"`
-	Masked        bool            `json:"masked,omitempty"`
-	Data          json.RawMessage `json:"data"`
-}
-
-func newEventReport(ev event.Event, payloads bool) eventReport {
-	r := eventReport{
+func newEventReport(ev event.Event, payloads bool) report.Event {
+	r := report.Event{
 		Position: ev.Position, Time: ev.Time, ID: ev.ID, Aggregate: ev.Stream.Aggregate, StreamID: ev.Stream.ID,
 		Version: ev.Version, Name: ev.Name, SchemaVersion: ev.SchemaVersion, RoutingKey: ev.RoutingKey,
 		Metadata: ev.Metadata, ContentType: cmp.Or(ev.ContentType, "application/json"), Masked: !payloads,
@@ -166,7 +175,7 @@ func listEvents(c *cobra.Command, st *store.Store, q store.Query, flags *eventsF
 	more := moreThan(&q.Limit)
 	note := ""
 	n := 0
-	l := display.NewList(c.OutOrStdout(), format, "POSITION", "TIME", "STREAM", "VERSION", "EVENT", "DATA")
+	l := display.NewList(c.OutOrStdout(), format, report.EventColumns...)
 	for ev, err := range st.Events(c.Context(), q) {
 		if err != nil {
 			return errors.Join(err, l.Close())
@@ -177,8 +186,7 @@ func listEvents(c *cobra.Command, st *store.Store, q store.Query, flags *eventsF
 		}
 		n++
 		r := newEventReport(ev, flags.payloads)
-		if err := l.Add(r, r.Position.String(), display.Time(r.Time), string(r.Aggregate)+"/"+display.Quote(r.StreamID),
-			fmt.Sprint(r.Version), r.Name, display.Line(string(r.Data))); err != nil {
+		if err := l.Add(r, r.Cells()...); err != nil {
 			return err
 		}
 	}

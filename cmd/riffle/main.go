@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/riffle-go/riffle/cmd/riffle/internal/online"
 )
 
 // errReported is an error that was told already; it only sets the exit status.
@@ -43,18 +45,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "riffle",
-		Short: "Look after the directory of a Riffle store",
-		Long: `Look after the directory of a Riffle store.
+		Short: "Look after a Riffle store, at rest or in a running service",
+		Long: `Look after a Riffle store: its directory when no service has it open, a store at rest or a
+backup; and a running service through its admin API, by --url.
 
-The commands work on a directory that no service has open: a store at rest, or a backup of
-a live one. While a command runs, no service can open that directory.`,
+While a command works on a directory, no service can open it.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
+	service := &online.Env{}
+	root.AddCommand(service.Actions()...)
 	root.AddCommand(
+		newServe(), service.Top(),
 		newVerify(), newStats(), newBackup(),
 		newEvents(), newStreams(), newTypes(),
 		newSubscriptions(), newParked(),
@@ -69,6 +74,22 @@ func oneDir(c *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes one argument, the directory of a store; it got %d; see %s --help", c.CommandPath(), len(args), c.CommandPath())
 	}
 	return nil
+}
+
+// dirOrURL is for commands that read a directory, or ask a service.
+func dirOrURL(remote *online.Remote, dir cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		given, err := remote.Given()
+		switch {
+		case err != nil:
+			return err
+		case !given:
+			return dir(c, args)
+		case len(args) > 0:
+			return fmt.Errorf("%s takes either a directory or --url; a service has its directory open, so leave %s out", c.CommandPath(), args[0])
+		}
+		return nil
+	}
 }
 
 // completeDirs completes arguments with directories. Nothing is completed from a store:

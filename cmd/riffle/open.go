@@ -110,7 +110,8 @@ func (e *lockedError) Error() string {
 		by = e.holder
 	}
 	return fmt.Sprintf(`%s is in use by %s, and only one process can have a store open.
-Ask that service: its admin page and API show all of this for the live store.
+Ask that service: its admin page and API show all of this for the live store, and riffle asks
+them with --url, as in riffle subscriptions --url http://localhost:8080/admin.
 Or stop it first. Or take a backup through it (admin page, or Store.Backup) and look at that.`, e.dir, by)
 }
 

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/riffle-go/riffle/cmd/riffle/internal/display"
-	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/online"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/report"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -23,25 +24,33 @@ type parkedFlags struct {
 func newParked() *cobra.Command {
 	var flags parkedFlags
 	c := &cobra.Command{
-		Use:   "parked DIR [SUBSCRIPTION]",
+		Use:   "parked DIR [SUBSCRIPTION] | [SUBSCRIPTION] --url URL",
 		Short: "List the events that could not be handled",
 		Long: `List the events that subscriptions have set aside: parked ones, whose attempts are used up
 or which wait behind such a one of the same key; or with --state those that wait for their
 next attempt, or that were skipped.
 
-To retry or skip them, use the admin page or API of the service that handles them.`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
-				return fmt.Errorf("%s takes the directory of a store and, if you like, the name of a subscription; it got %d arguments", c.CommandPath(), len(args))
-			}
-			return nil
-		},
+To try them again or to leave them out, use riffle retry and riffle skip, which ask the
+running service, or its admin page.`,
 		ValidArgsFunction: completeDirs,
 	}
 	format := formatFlag(c)
-	states := []string{"parked", "waiting", "skipped", "all"}
+	var remote online.Remote
+	remote.Flags(c)
+	c.Args = func(c *cobra.Command, args []string) error {
+		given, err := remote.Given()
+		switch {
+		case err != nil:
+			return err
+		case given && len(args) > 1:
+			return fmt.Errorf("%s with --url takes at most the name of a subscription; it got %d arguments", c.CommandPath(), len(args))
+		case !given && (len(args) < 1 || len(args) > 2):
+			return fmt.Errorf("%s takes the directory of a store and, if you like, the name of a subscription; it got %d arguments", c.CommandPath(), len(args))
+		}
+		return nil
+	}
 	c.Flags().StringVar(&flags.state, "state", "parked", "parked, waiting, skipped or all")
-	if err := c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(online.States, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag was not defined
 	}
 	flags.limit = limitFlag(c, "events")
@@ -49,8 +58,15 @@ To retry or skip them, use the admin page or API of the service that handles the
 		if err := checkLimit(*flags.limit); err != nil {
 			return err
 		}
-		if !slices.Contains(states, flags.state) {
-			return fmt.Errorf("--state %q: use parked, waiting, skipped or all", flags.state)
+		if err := online.CheckState(flags.state); err != nil {
+			return err
+		}
+		if remote.URL != "" {
+			client, err := remote.Client()
+			if err != nil {
+				return err
+			}
+			return online.ListParked(c, client, strings.Join(args, ""), flags.state, *flags.limit, *format)
 		}
 		name := ""
 		if len(args) == 2 {
@@ -65,24 +81,6 @@ To retry or skip them, use the admin page or API of the service that handles the
 	return c
 }
 
-// rowReport is an event that was set aside.
-type rowReport struct {
-	Subscription string          `json:"subscription"`
-	Generation   uint32          `json:"generation"`
-	Segment      uint16          `json:"segment"`
-	Key          string          `json:"key"`
-	Position     event.Position  `json:"position"`
-	State        string          `json:"state"`
-	Aggregate    event.Aggregate `json:"aggregate,omitempty"`
-	StreamID     string          `json:"stream_id,omitempty"`
-	Name         string          `json:"name,omitempty"`
-	Attempts     int             `json:"attempts"` // 0 is behind another event of its key
-	FirstError   string          `json:"first_error,omitempty"`
-	LastError    string          `json:"last_error,omitempty"`
-	Since        time.Time       `json:"since,omitzero"`
-	Due          time.Time       `json:"due,omitzero"`
-}
-
 func listRows(c *cobra.Command, st *store.Store, name string, flags *parkedFlags, format display.Format) error {
 	ctx := c.Context()
 	keys, err := subscriberKeys(ctx, st, name)
@@ -93,7 +91,7 @@ func listRows(c *cobra.Command, st *store.Store, name string, flags *parkedFlags
 	more := moreThan(&limit)
 	note := ""
 	n := 0
-	l := display.NewList(c.OutOrStdout(), format, "SUBSCRIPTION", "KEY", "POSITION", "STATE", "EVENT", "ATTEMPTS", "SINCE", "DUE", "ERROR")
+	l := display.NewList(c.OutOrStdout(), format, report.RowColumns...)
 list:
 	for _, key := range keys {
 		for row, err := range st.Subscriber(key).Rows(ctx, store.Range{}) {
@@ -112,7 +110,7 @@ list:
 			if err != nil {
 				return err
 			}
-			if err := l.Add(r, r.cells()...); err != nil {
+			if err := l.Add(r, r.Cells()...); err != nil {
 				return err
 			}
 		}
@@ -144,8 +142,8 @@ func subscriberKeys(ctx context.Context, st *store.Store, name string) ([]store.
 	return keys, nil
 }
 
-func newRowReport(ctx context.Context, st *store.Store, key store.SubscriberKey, row store.Row) (rowReport, error) {
-	r := rowReport{
+func newRowReport(ctx context.Context, st *store.Store, key store.SubscriberKey, row store.Row) (report.Row, error) {
+	r := report.Row{
 		Subscription: key.Projection, Generation: key.Generation, Segment: key.Segment,
 		Key: row.Key, Position: row.Position, State: row.State.String(), Attempts: row.Attempts,
 		FirstError: row.First, LastError: row.Last, Since: row.Since, Due: row.Due,
@@ -156,20 +154,4 @@ func newRowReport(ctx context.Context, st *store.Store, key store.SubscriberKey,
 	}
 	r.Aggregate, r.StreamID, r.Name = ev.Stream.Aggregate, ev.Stream.ID, ev.Name
 	return r, err
-}
-
-func (r *rowReport) cells() []string {
-	name := r.Subscription
-	if r.Generation > 0 {
-		name = fmt.Sprintf("%s (generation %d)", name, r.Generation)
-	}
-	ev := "-"
-	if r.Name != "" {
-		ev = r.Aggregate.Event(r.Name).String()
-	}
-	message := display.Or(display.Line(r.LastError))
-	if r.Attempts == 0 && r.LastError == "" {
-		message = "behind an earlier event of its key"
-	}
-	return []string{name, display.Quote(r.Key), r.Position.String(), r.State, ev, fmt.Sprint(r.Attempts), display.Time(r.Since), display.Time(r.Due), message}
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/riffle-go/riffle/cmd/riffle/internal/display"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/online"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/report"
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/store"
 )
@@ -19,13 +21,12 @@ type streamsFlags struct {
 func newStreams() *cobra.Command {
 	var flags streamsFlags
 	c := &cobra.Command{
-		Use:   "streams DIR --aggregate A",
+		Use:   "streams DIR --aggregate A | --url URL --aggregate A",
 		Short: "List the streams of an aggregate by id",
 		Long: `List the streams of an aggregate by id, in byte order.
 
 Ids with characters that cannot be seen are shown as Go strings in double quotes; --prefix and
 --after read them so.`,
-		Args:              oneDir,
 		ValidArgsFunction: completeDirs,
 	}
 	format := formatFlag(c)
@@ -33,10 +34,20 @@ Ids with characters that cannot be seen are shown as Go strings in double quotes
 	c.Flags().StringVar(&flags.prefix, "prefix", "", "ids that begin so")
 	c.Flags().StringVar(&flags.after, "after", "", "ids behind this one")
 	flags.limit = limitFlag(c, "streams")
+	var remote online.Remote
+	remote.Flags(c)
+	c.Args = dirOrURL(&remote, oneDir)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r, err := flags.rng()
 		if err != nil {
 			return err
+		}
+		if remote.URL != "" {
+			client, err := remote.Client()
+			if err != nil {
+				return err
+			}
+			return online.ListStreams(c, client, event.Aggregate(flags.aggregate), r.Prefix, r.After, r.Limit, *format)
 		}
 		st, err := openReadOnly(args[0], c.ErrOrStderr())
 		if err != nil {
@@ -58,16 +69,6 @@ func (f *streamsFlags) rng() (r store.Range, err error) {
 	return r, checkLimit(r.Limit)
 }
 
-// streamReport describes a stream.
-type streamReport struct {
-	Aggregate  event.Aggregate `json:"aggregate"`
-	ID         string          `json:"id"`
-	Version    uint64          `json:"version"`
-	RoutingKey string          `json:"routing_key,omitempty"`
-	First      event.Position  `json:"first"`
-	Last       event.Position  `json:"last"`
-}
-
 func listStreams(c *cobra.Command, st *store.Store, a event.Aggregate, r store.Range, format display.Format) error {
 	ctx := c.Context()
 	types, err := st.Types(ctx)
@@ -81,7 +82,7 @@ func listStreams(c *cobra.Command, st *store.Store, a event.Aggregate, r store.R
 		return err
 	}
 	more := moreThan(&r.Limit)
-	l := display.NewList(c.OutOrStdout(), format, "ID", "VERSION", "FIRST", "LAST", "ROUTING KEY")
+	l := display.NewList(c.OutOrStdout(), format, report.StreamColumns...)
 	last, note := "", ""
 	for stream, err := range st.Streams(ctx, a, r) {
 		if err != nil {
@@ -95,12 +96,8 @@ func listStreams(c *cobra.Command, st *store.Store, a event.Aggregate, r store.R
 		if err != nil {
 			return err
 		}
-		report := streamReport{Aggregate: a, ID: stream.ID, Version: info.Version, RoutingKey: info.RoutingKey, First: info.First, Last: info.Last}
-		key := "-"
-		if info.RoutingKey != "" {
-			key = display.Quote(info.RoutingKey)
-		}
-		if err := l.Add(report, display.Quote(stream.ID), fmt.Sprint(info.Version), info.First.String(), info.Last.String(), key); err != nil {
+		r := report.Stream{Aggregate: a, ID: stream.ID, Version: info.Version, RoutingKey: info.RoutingKey, First: info.First, Last: info.Last}
+		if err := l.Add(r, r.Cells()...); err != nil {
 			return err
 		}
 		last = stream.ID

@@ -9,26 +9,36 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/riffle-go/riffle/cmd/riffle/internal/display"
+	"github.com/riffle-go/riffle/cmd/riffle/internal/online"
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/store"
 )
 
 func newSubscriptions() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "subscriptions DIR",
+		Use:   "subscriptions DIR | --url URL",
 		Short: "Show how far each subscription is",
 		Long: `Show what the store keeps of each subscription: its checkpoint, whether it is paused or
 halted, and how many events it has set aside.
 
 BEHIND is the number of positions from the checkpoint to the head. Events that do not concern
 the subscription count too, so a subscription that is behind may have nothing left to do; a
-running service measures that as its backlog.`,
+running service, asked by --url, measures that as its backlog; it knows lag and rates, too.`,
 		Aliases:           []string{"subs"},
-		Args:              oneDir,
 		ValidArgsFunction: completeDirs,
 	}
 	format := formatFlag(c)
+	var remote online.Remote
+	remote.Flags(c)
+	c.Args = dirOrURL(&remote, oneDir)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if remote.URL != "" {
+			client, err := remote.Client()
+			if err != nil {
+				return err
+			}
+			return online.ListSubscriptions(c, client, *format)
+		}
 		st, err := openReadOnly(args[0], c.ErrOrStderr())
 		if err != nil {
 			return err

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal does not wait for the drain
+	run := func() error { return start(ctx, os.Stdout, os.Args[1:]) }
+	if len(os.Args) > 1 && os.Args[1] == "riffle" {
+		run = func() error { return command(ctx, os.Stdout, os.Stderr, os.Args[2:]) }
+	}
+	if err := run(); err != nil && !errors.Is(err, flag.ErrHelp) {
+		slog.Error("the service has failed", "err", err)
+		os.Exit(1)
+	}
+}
+
+// start reads the flags and runs the service.
+func start(ctx context.Context, out io.Writer, args []string) (err error) {
+	c := config{out: out, password: os.Getenv("ADMIN_PASSWORD")}
+	flags := flag.NewFlagSet("service", flag.ContinueOnError)
+	flags.StringVar(&c.dir, "dir", "bank.db", "`directory` of the store")
+	flags.StringVar(&c.listen, "listen", "localhost:8080", "`address` to listen on")
+	flags.DurationVar(&c.grace, "grace", 20*time.Second, "how long a stop may take in all")
+	ci := flags.Bool("ci", false, "use itself once over HTTP, in a temporary directory, and stop")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("service: unexpected argument %q: all settings are flags", flags.Arg(0))
+	}
+	if !*ci {
+		return run(ctx, c)
+	}
+	if c.dir, err = os.MkdirTemp("", "riffle-service-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+	c.listen, c.password = "127.0.0.1:0", "for this run only"
+	// As an orchestrator would, the demonstration ends the service from outside.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	shown := make(chan error, 1)
+	c.serving = func(url string) {
+		go func() {
+			defer stop()
+			shown <- demonstrate(ctx, out, url, c.password)
+		}()
+	}
+	if err := run(ctx, c); err != nil {
+		return err
+	}
+	return <-shown
+}
