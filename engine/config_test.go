@@ -10,6 +10,7 @@ import (
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/projection"
+	"github.com/riffle-go/riffle/projection/sqlsink"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -35,6 +36,7 @@ func TestEverythingWrongIsReportedAtOnce(t *testing.T) {
 			projection.NewModel("thief", projection.Fold(func(*Tally, Added, event.Event) error { return nil })).
 				With(projection.Options{RenamedFrom: "tally"}),
 			(*projection.Effect)(nil),
+			sqlsink.New("orders", nil, "mysql", sqlsink.Handler{}),
 		},
 		LeaseTTL: time.Millisecond, ShutdownTimeout: -1, StateCache: -1, Ready: engine.Ready{NoProgress: -1},
 	})
@@ -43,7 +45,7 @@ func TestEverythingWrongIsReportedAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Config.Store", "Projections[1]", "Projections[7]", `the name "tally" of another one`, "no start", `RenamedFrom of "sink"`,
-		"empty", `RenamedFrom of "thief"`, "LeaseTTL", "ShutdownTimeout", "StateCache", "NoProgress",
+		"empty", `RenamedFrom of "thief"`, `DB of projection "orders"`, `Dialect of projection "orders"`, `Handler 1 of projection "orders"`, "LeaseTTL", "ShutdownTimeout", "StateCache", "NoProgress",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not speak of %s:\n%v", want, err)

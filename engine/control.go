@@ -40,8 +40,8 @@ func (e *Engine) Resume(ctx context.Context, name string) error {
 	})
 }
 
-// wish changes the stored wish of all generations that workers may work on, and tells the
-// workers of this engine.
+// wish changes the stored wish of all generations that workers may work on. The workers of
+// this process hear of it at once.
 func (e *Engine) wish(ctx context.Context, name string, change func(*store.Wish) bool) error {
 	s, err := e.lookup(name)
 	if err != nil {
@@ -62,19 +62,9 @@ func (e *Engine) wish(ctx context.Context, name string, change func(*store.Wish)
 				return err
 			}
 		}
-		s.nudge(n)
 	}
 	s.changed.fire()
 	return nil
-}
-
-// nudge makes this engine's worker of a generation look at its wish.
-func (s *supervisor) nudge(generation uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t, ok := s.tasks[s.key(generation)]; ok {
-		t.worker.Nudge()
-	}
 }
 
 // holder returns this engine's worker of a generation if it holds the lease.
@@ -114,15 +104,6 @@ func (e *Engine) Retry(ctx context.Context, name, key string) error {
 		})
 		if err != nil {
 			return err
-		}
-		s.nudge(n)
-		// A worker of another engine that sleeps would not see it; the next one will.
-		if idle, err := s.idleElsewhere(ctx, n); err != nil {
-			return err
-		} else if idle {
-			if err := s.subscriber(n).ReleaseLease(ctx); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

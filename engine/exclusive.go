@@ -13,7 +13,7 @@ import (
 
 // exclusively runs f while this engine holds the lease of a key and no worker is at work on
 // it: this engine's own drains; one of another engine is asked to drain and, when it does
-// not within the ShutdownTimeout or is idle, fenced.
+// not within the ShutdownTimeout, fenced.
 //
 // The wish for a drain comes first, so that nobody who stands by takes the lease between the
 // end of this engine's worker and the claim.
@@ -29,10 +29,10 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	}
 	defer release()
 	c := s.engine.config
-	if err := s.awaitDrain(ctx, u, generation); err != nil {
+	if err := s.awaitDrain(ctx, u); err != nil {
 		return err
 	}
-	lease, err := u.Takeover(ctx, id, c.LeaseTTL, idleGrace)
+	lease, err := u.Takeover(ctx, id, c.LeaseTTL, claimGrace)
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,9 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 		keep.run(keeping)
 	}()
 	err = f(ctx, lease)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrLeaseLost) {
+		err = cause // and not that something was cancelled
+	}
 	stop()
 	<-kept
 	remove()
@@ -60,55 +63,17 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	return err
 }
 
-const (
-	// idleGrace is for a worker that goes to work at this very moment.
-	idleGrace = 100 * time.Millisecond
-	// lookForIdle is how often to look whether the worker of another engine has become idle.
-	lookForIdle = 200 * time.Millisecond
-)
+// claimGrace is for a worker that claims at this very moment.
+const claimGrace = 100 * time.Millisecond
 
-// awaitDrain waits until nobody holds the lease, or the holder is a worker of another engine
-// that is idle, or the ShutdownTimeout has passed.
-func (s *supervisor) awaitDrain(ctx context.Context, u *store.Subscriber, generation uint32) error {
+// awaitDrain waits until nobody holds the lease, or the ShutdownTimeout has passed.
+func (s *supervisor) awaitDrain(ctx context.Context, u *store.Subscriber) error {
 	patience, cancel := context.WithTimeout(ctx, s.engine.config.ShutdownTimeout)
 	defer cancel()
-	for patience.Err() == nil {
-		if idle, err := s.idleElsewhere(ctx, generation); idle || err != nil {
-			return err
-		}
-		look, cancel := context.WithTimeout(patience, lookForIdle)
-		err := u.WaitFree(look)
-		cancel()
-		if err == nil || !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
+	if err := u.WaitFree(patience); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
 	return ctx.Err()
-}
-
-// idleElsewhere says whether a worker of another engine holds the lease and has nothing to
-// do. Such a worker sleeps until an event comes; it does not look at its wish before.
-func (s *supervisor) idleElsewhere(ctx context.Context, generation uint32) (bool, error) {
-	if s.holder(generation) != nil {
-		return false, nil
-	}
-	u := s.subscriber(generation)
-	info, err := u.Info(ctx)
-	if err != nil || info.Worker.IsZero() {
-		return false, err
-	}
-	q := s.program.Query(info.Checkpoint + 1)
-	q.Limit = 1
-	page, err := s.store.Read(ctx, q)
-	if err != nil || len(page.Items) > 0 || page.HasNext {
-		return false, err
-	}
-	for row, err := range u.Rows(ctx, store.Range{Limit: countRowsMost}) {
-		if err != nil || row.State == store.Waiting {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // undrain takes a wish for a drain back, also when ctx has ended: others would wait for
@@ -155,16 +120,35 @@ func (s *supervisor) goBack(ctx context.Context, position event.Position) error 
 // resetTarget takes a sink's target over, so that no former worker writes to it any more,
 // and sets it back.
 func (s *supervisor) resetTarget(ctx context.Context, lease *store.Lease, to event.Position) error {
-	head, err := s.store.Head(ctx)
+	target := s.program.Sink.Resetter()
+	session, err := s.takeTarget(ctx, target, lease, to)
 	if err != nil {
 		return err
 	}
-	target := s.program.Sink.Resetter()
-	session := program.Session{Key: lease.Key(), Term: lease.Term(), History: head.History}
-	if _, err := target.Begin(ctx, session, to, head.Position); err != nil {
-		return err
-	}
 	return target.Reset(ctx, session, to)
+}
+
+// takeTarget begins a session of a sink's target. A former worker may write to it until that
+// fences it, also events that were appended after the head was read: then the target seems to
+// be beyond the end of the store, and is asked again with what the end is by now. No former
+// worker goes on for longer than its lease.
+func (s *supervisor) takeTarget(ctx context.Context, target program.Target, lease *store.Lease, from event.Position) (program.Session, error) {
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return program.Session{}, err
+	}
+	session := program.Session{Key: lease.Key(), Term: lease.Term(), History: head.History}
+	for patience := time.Now().Add(s.engine.config.LeaseTTL); ; {
+		_, err := target.Begin(ctx, session, from, head.Position)
+		if !errors.Is(err, store.ErrHistory) || time.Now().After(patience) {
+			return session, err
+		}
+		now, headErr := s.store.Head(ctx)
+		if headErr != nil || now.Position <= head.Position {
+			return session, err // it is not ours
+		}
+		head = now
+	}
 }
 
 // restartSink sets a sink whose revision was raised back to its start, and writes the

@@ -123,13 +123,16 @@ func (m *move) run(ctx context.Context, c Config) (err error) {
 	return m.commit(ctx, old)
 }
 
+// shortBytes bounds a commit, so that appends do not wait long for it.
+const shortBytes = 1 << 20
+
 // overhead is what a state or a row has besides its bytes, at most.
 const overhead = 512
 
 // room commits what has gathered when another item would exceed a limit.
 func (m *move) room(ctx context.Context, old *store.Lease, bytes int) error {
 	items := len(m.next.Save) + len(m.next.Rows)
-	if items > 0 && (items+1 > m.most.CommitItems || m.size+bytes+overhead > m.most.CommitBytes) {
+	if items > 0 && (items+1 > m.most.CommitItems || m.size+bytes+overhead > min(m.most.CommitBytes, shortBytes)) {
 		if err := m.commit(ctx, old); err != nil {
 			return err
 		}

@@ -88,3 +88,55 @@ func TestManyProjectionsStartAndStop(t *testing.T) {
 	}
 	b.must(r.stop())
 }
+
+// A changed routing key selects other events of the past too. A model is built again from
+// them; what an effect or a sink did cannot be made up for.
+func TestAnotherRoutingKeyRebuildsAModelAndIsRefusedToOthers(t *testing.T) {
+	t.Parallel()
+	keys := map[string]*string{"all": nil, "none": new(""), "eu": new("eu"), "us": new("us")}
+	for from, old := range keys {
+		for to, now := range keys {
+			if from == to {
+				continue
+			}
+			t.Run(from+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				for key, n := range map[string]int{"": 1, "eu": 10, "us": 100} {
+					_, err := b.store.Append(t.Context(), store.Batch{Stream: Counters.Stream("of-" + key), RoutingKey: key, Events: event.Of(Added{n})})
+					b.must(err)
+				}
+				sum := func(m *projection.Model[Tally]) (n int) {
+					for s, err := range m.All(t.Context(), b.store, store.Range{}) {
+						b.must(err)
+						n += s.Value.N
+					}
+					return n
+				}
+				want := map[string]int{"all": 111, "none": 1, "eu": 10, "us": 100}
+				var f effect
+				sink := projection.NewSink("rows", target{}, store.Match{Aggregate: Counters})
+				b.must(b.engine(tally(projection.Options{RoutingKey: old}), f.projection(projection.Options{RoutingKey: old}),
+					sink.With(projection.Options{RoutingKey: old})).CatchUp(t.Context()))
+				if got := sum(tally(projection.Options{RoutingKey: old})); got != want[from] {
+					t.Fatalf("the tally was %d, want %d", got, want[from])
+				}
+				changed := tally(projection.Options{RoutingKey: now})
+				e := b.engine(changed)
+				b.must(e.CatchUp(t.Context()))
+				if got, st := sum(changed), b.status(e, "tally"); got != want[to] || st.Row.Active != 1 {
+					t.Errorf("the tally is %d in generation %d, want %d in another one", got, st.Row.Active, want[to])
+				}
+				halting := b.engine(tally(projection.Options{RoutingKey: old, OnChange: projection.ChangeHalt, Revision: 1}))
+				if err := halting.CatchUp(t.Context()); !errors.Is(err, engine.ErrUnavailable) {
+					t.Errorf("a change that shall halt: %v", err)
+				}
+				for _, p := range []projection.Projection{f.projection(projection.Options{RoutingKey: now}), sink.With(projection.Options{RoutingKey: now})} {
+					if err := b.engine(p).Run(t.Context()); !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "RoutingKey of") {
+						t.Errorf("%s: %v", p.Name(), err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -8,16 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const Counters = event.Aggregate("counter")
 

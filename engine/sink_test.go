@@ -2,9 +2,14 @@ package engine_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
@@ -100,4 +105,107 @@ func TestASinkIsRewoundAndRebuiltThroughItsReset(t *testing.T) {
 	b.must(r.stop())
 	r = b.run(b.engine(p))
 	wantState(t, r.Wait(t.Context(), p, pos), "standby")
+}
+
+// late is a shelf whose former worker goes on until it is fenced.
+type late struct {
+	shelf
+	armed  atomic.Bool
+	former func() event.Position
+}
+
+func (l *late) Begin(ctx context.Context, ses projection.Session, from, head event.Position) (event.Position, error) {
+	if l.armed.CompareAndSwap(true, false) {
+		at := l.former()
+		l.mu.Lock()
+		l.rows, l.at = append(l.rows, at), at
+		l.mu.Unlock()
+	}
+	if at := l.position(); at > head {
+		return 0, fmt.Errorf("shelf at %d: %w", at, store.ErrHistory)
+	}
+	return l.shelf.Begin(ctx, ses, from, head)
+}
+
+func (l *late) position() event.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at
+}
+
+// The end of the store is read before the target fences the former worker, who may write
+// what was appended in between: that target is not one of another store.
+func TestARewindDuringTheLastWritesOfAFormerWorkerIsNotOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := &late{former: func() event.Position { return b.append("a", Added{3}) }}
+	p := projection.NewSink("rows", l, store.Match{Aggregate: Counters})
+	e := b.engine(p)
+	b.append("a", Added{1}, Added{2})
+	b.must(e.CatchUp(t.Context()))
+	l.armed.Store(true)
+	b.must(e.Rewind(t.Context(), "rows", store.AtPosition(2)))
+	b.must(e.CatchUp(t.Context()))
+	if rows, resets := l.state(); !slices.Equal(rows, []event.Position{1, 2, 3}) || !slices.Equal(resets, []event.Position{1}) {
+		t.Errorf("rows %v, resets %v", rows, resets)
+	}
+}
+
+// A target that is really of another store is refused, however much is appended meanwhile.
+func TestARewindOfATargetOfAnotherStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		l := &late{former: func() event.Position { return 1_000_000 }}
+		p := projection.NewSink("rows", &trafficked{l, func() { b.append("a", Added{1}); time.Sleep(50 * time.Millisecond) }}, store.Match{Aggregate: Counters})
+		e := b.engine(p)
+		b.append("a", Added{1}, Added{2})
+		b.must(e.CatchUp(t.Context()))
+		l.armed.Store(true)
+		if err := e.Rewind(t.Context(), "rows", store.AtPosition(2)); !errors.Is(err, store.ErrHistory) {
+			t.Errorf("the rewind: %v", err)
+		}
+		if _, resets := l.state(); len(resets) != 0 {
+			t.Errorf("it was reset to %v", resets)
+		}
+	})
+}
+
+// trafficked is a target during whose takeovers something happens.
+type trafficked struct {
+	*late
+	meanwhile func()
+}
+
+func (f *trafficked) Begin(ctx context.Context, ses projection.Session, from, head event.Position) (event.Position, error) {
+	f.meanwhile()
+	return f.late.Begin(ctx, ses, from, head)
+}
+
+// robbed is a shelf that is robbed of its lease while it goes back.
+type robbed struct {
+	shelf
+	rob func()
+}
+
+func (r *robbed) Reset(ctx context.Context, _ projection.Session, _ event.Position) error {
+	r.rob()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestARewindThatLosesItsLeaseSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		r := &robbed{rob: func() {
+			b.must(b.store.Subscriber(store.SubscriberKey{Projection: "rows"}).ReleaseLease(t.Context()))
+		}}
+		e := b.engine(projection.NewSink("rows", r, store.Match{Aggregate: Counters}))
+		b.append("a", Added{1}, Added{2})
+		b.must(e.CatchUp(t.Context()))
+		if err := e.Rewind(t.Context(), "rows", store.AtPosition(2)); !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("got %v", err)
+		}
+	})
 }

@@ -11,15 +11,19 @@ import (
 
 // A rebuild gives way to appends. Between its pages it rests for a multiple of the time
 // that the page took; while it rests, the rate of appends tells what it is without the
-// rebuild. When that is clearly higher than during a page, appends suffer and the rests
-// grow; else they shrink. A store that nobody appends to is rebuilt without rests, and near
+// rebuild. When that is clearly higher than during pages, appends suffer and the rests
+// grow; else they shrink. Pages and rests take milliseconds, in which only a few appends
+// come, so that some of them are counted before anything is decided. A store that nobody appends to is rebuilt without rests, and near
 // the head there are none either: what is left to do there is what a live model does, and a
 // rebuild that rests might never get to the switch.
 const (
 	restLeast   = 0.25 // of the time of a page, while there are appends
 	restMost    = 4.0  // so that a rebuild takes at most 5 times as long
+	restFirst   = 1.0  // until something is known
 	restLongest = 500 * time.Millisecond
 	suffering   = 0.8 // of the rate at rest
+	// restEnough is how much rest must be measured before a decision.
+	restEnough = 40 * time.Millisecond
 )
 
 // throttle finds out how long to rest. It is safe for concurrent use.
@@ -30,8 +34,29 @@ type throttle struct {
 	mu     sync.Mutex
 	factor float64
 	began  sample // of the page that runs
-	rested sample // when the last rest began
-	primed bool
+	primed bool   // began is known
+	rests  int    // so many began
+	// since the last decision
+	worked, rested measured
+}
+
+// measured is what was appended in some time.
+type measured struct {
+	events event.Position
+	time   time.Duration
+}
+
+func (m *measured) add(from, to sample) {
+	m.events += to.head - from.head
+	m.time += to.at.Sub(from.at)
+}
+
+// rate is in events a second.
+func (m measured) rate() float64 {
+	if m.time <= 0 {
+		return 0
+	}
+	return float64(m.events) / m.time.Seconds()
 }
 
 type sample struct {
@@ -40,7 +65,7 @@ type sample struct {
 }
 
 func newThrottle(st *store.Store) *throttle {
-	return &throttle{now: time.Now, factor: restLeast, head: func() (event.Position, bool) {
+	return &throttle{now: time.Now, factor: restFirst, head: func() (event.Position, bool) {
 		ctx, cancel := context.WithTimeout(context.Background(), restLongest)
 		defer cancel()
 		h, err := st.Head(ctx)
@@ -75,35 +100,39 @@ func (t *throttle) pause() time.Duration {
 	if !primed || now.head == page.head {
 		return 0
 	}
-	work := now.at.Sub(page.at)
-	rest := min(time.Duration(float64(work)*t.factor), restLongest)
-	t.rested = now
-	time.AfterFunc(rest, func() { t.resume(rate(page, now)) })
+	t.worked.add(page, now)
+	rest := min(time.Duration(float64(now.at.Sub(page.at))*t.factor), restLongest)
+	t.rests++
+	n := t.rests
+	t.primed = false // until the end of the rest
+	time.AfterFunc(rest, func() { t.resume(n, now) })
 	return rest
 }
 
-// resume is called at the end of a rest: now a page begins.
-func (t *throttle) resume(working float64) {
+// resume is called at the end of the n-th rest: now a page begins.
+func (t *throttle) resume(n int, rested sample) {
 	head, ok := t.head()
 	if !ok {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := sample{head, t.now()}
-	if resting := rate(t.rested, now); working < suffering*resting {
+	if n != t.rests || t.primed {
+		return // too late: the page is over already
+	}
+	t.began, t.primed = sample{head, t.now()}, true
+	t.rested.add(rested, t.began)
+	t.decide()
+}
+
+func (t *throttle) decide() {
+	if t.rested.time < restEnough {
+		return
+	}
+	if t.worked.rate() < suffering*t.rested.rate() {
 		t.factor = min(t.factor*2, restMost)
 	} else {
 		t.factor = max(t.factor/2, restLeast)
 	}
-	t.began = now
-}
-
-// rate is in events a second.
-func rate(from, to sample) float64 {
-	d := to.at.Sub(from.at).Seconds()
-	if d <= 0 {
-		return 0
-	}
-	return float64(to.head-from.head) / d
+	t.worked, t.rested = measured{}, measured{}
 }

@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/store"
+	"github.com/riffle-go/riffle/store/pebblestore"
 )
 
 // appends simulates a store whose appends are slower while a page of a rebuild runs.
@@ -40,7 +43,7 @@ func (a *appends) work(on bool) {
 func pages(t *testing.T, n int, atWork, atRest float64) (rest time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &appends{last: time.Now(), atWork: atWork, atRest: atRest}
-		th := &throttle{head: a.head, now: time.Now, factor: restLeast}
+		th := &throttle{head: a.head, now: time.Now, factor: restFirst}
 		for range n {
 			a.work(true)
 			time.Sleep(10 * time.Millisecond)
@@ -79,7 +82,7 @@ func TestARebuildDoesNotRestNearTheHead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &appends{last: time.Now(), atWork: 1000, atRest: 10_000}
-		th := &throttle{head: a.head, now: time.Now, factor: restLeast}
+		th := &throttle{head: a.head, now: time.Now, factor: restFirst}
 		for _, left := range []uint64{10_000, 1000, 0} {
 			time.Sleep(10 * time.Millisecond)
 			th.pauseFor(10_000, 500)
@@ -91,3 +94,40 @@ func TestARebuildDoesNotRestNearTheHead(t *testing.T) {
 		}
 	})
 }
+
+// The head that a throttle looks at is that of a store which appends go to.
+func TestAThrottleSeesTheAppendsOfAStore(t *testing.T) {
+	t.Parallel()
+	st, err := pebblestore.OpenMem(&pebblestore.Options{Store: store.Options{Logger: slog.New(slog.DiscardHandler)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendOne := func() {
+		_, err := st.Append(t.Context(), store.Batch{Stream: event.Aggregate("a").Stream("s"), Expect: store.Any, Events: event.Of(stone{})})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	th := newThrottle(st)
+	const far, page = 1_000_000, 500
+	if rest := th.pauseFor(far, page); rest != 0 {
+		t.Errorf("rests %v before it has measured a page", rest)
+	}
+	if rest := th.pauseFor(far, page); rest != 0 {
+		t.Errorf("rests %v while nobody appends", rest)
+	}
+	appendOne()
+	if rest := th.pauseFor(far, page); rest <= 0 || rest > restLongest {
+		t.Errorf("rests %v after a page during which somebody appended", rest)
+	}
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+	if rest := th.pauseFor(far, page); rest != 0 {
+		t.Errorf("rests %v when the store is closed", rest)
+	}
+}
+
+type stone struct{}
+
+func (stone) EventType() event.Type { return event.Aggregate("a").Event("stone") }

@@ -23,9 +23,6 @@ const WaitThrough WaitMode = 1
 // there yet.
 const lookAgain = 5 * time.Millisecond
 
-// lookEvery is how long Wait trusts that it will be told of a change.
-const lookEvery = 250 * time.Millisecond
-
 // Wait returns nil when a projection has handled everything up to pos: read your writes.
 // Events that failed and were set aside count as handled; the State of their key says
 // Blocked.
@@ -60,15 +57,13 @@ func (s *supervisor) wait(ctx context.Context, pos event.Position, through bool)
 		if done || err != nil {
 			return err
 		}
-		// A change is signalled; the look from time to time is for one that was made in between
-		// by somebody who does not signal here, such as an engine in another place.
-		look := lookEvery
+		var look <-chan time.Time
 		if again {
-			look = lookAgain
+			look = time.After(lookAgain)
 		}
 		select {
 		case <-changed:
-		case <-time.After(look):
+		case <-look:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -128,14 +123,8 @@ func (s *supervisor) waitOnce(ctx context.Context, pos event.Position, through b
 	case o.work == nil: // one is started soon, unless an operator wished otherwise
 		return false, false, s.wished(ctx, o.generation)
 	}
-	// What there is to expect may change while its worker is busy: then it is asked anew.
-	patience, cancel := context.WithTimeout(ctx, lookEvery)
-	err = o.work.worker.Wait(patience, pos)
-	late := patience.Err() != nil
-	cancel()
+	err = o.work.worker.Wait(ctx, pos)
 	switch {
-	case err != nil && late && ctx.Err() == nil:
-		return false, true, nil
 	case err == nil:
 		return !o.replacing, true, nil // what was rebuilt has to become active too
 	case ctx.Err() != nil:

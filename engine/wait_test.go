@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -200,6 +201,97 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		began := time.Now()
 		if err := r.Wait(ctx, m, 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Minute {
 			t.Fatalf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// Whoever changes what there is to expect, and on whichever engine: those who wait hear of
+// it at once, without looking from time to time.
+func TestWaitHearsOfWhatAnotherEngineDoes(t *testing.T) {
+	t.Parallel()
+	for name, act := range map[string]func(ctx context.Context, e *running) error{
+		"pause": func(ctx context.Context, e *running) error { return e.Pause(ctx, "tally", "for the audit") },
+		"halt": func(ctx context.Context, e *running) error {
+			return e.Store().Subscriber(store.SubscriberKey{Projection: "tally"}).SetWish(ctx, func(w *store.Wish) error {
+				w.Halted = "by another process"
+				return nil
+			})
+		},
+	} {
+		for _, holds := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, on the engine that holds the lease: %v", name, holds), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					b := setup(t)
+					m := tally(projection.Options{})
+					first := b.run(b.engine(m))
+					b.must(first.Wait(t.Context(), m, b.append("a", Added{1})))
+					second := b.run(b.engine(m))
+					b.until("the second one stands by", func() bool { return b.status(second.Engine, "tally").State == "standby" })
+					waits, acts := first, second
+					if !holds {
+						waits, acts = second, first
+					}
+					answer := make(chan error, 1)
+					go func() { answer <- waits.Wait(context.Background(), m, 1000) }()
+					time.Sleep(time.Hour)
+					began := time.Now()
+					b.must(act(t.Context(), acts))
+					if err := <-answer; !errors.Is(err, engine.ErrUnavailable) {
+						t.Errorf("got %v", err)
+					}
+					if took := time.Since(began); took > 50*time.Millisecond {
+						t.Errorf("the answer took %v", took)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A Wait goes on over everything that happens to workers, on two engines.
+func TestWaitGoesOnOverLostLeasesRewindsAndSwitches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		m := tally(projection.Options{})
+		engines := []*running{b.run(b.engine(m)), b.run(b.engine(m))}
+		pos := b.append("a", Added{1})
+		for _, e := range engines {
+			b.must(e.Wait(t.Context(), m, pos))
+		}
+		for i := range 40 {
+			answers := make(chan error, 4)
+			for n := range cap(answers) {
+				go func() { answers <- engines[n%2].Wait(context.Background(), m, pos+1, engine.WaitThrough) }()
+			}
+			time.Sleep(time.Duration(i) * 7 * time.Millisecond)
+			acts := engines[i/2%2]
+			switch i % 4 {
+			case 0:
+				b.must(acts.ReleaseLease(t.Context(), "tally"))
+			case 1:
+				if err := acts.Rebuild(t.Context(), "tally"); !errors.Is(err, engine.ErrUnavailable) {
+					b.must(err)
+				}
+			case 2:
+				b.must(acts.stop())
+				engines[i/2%2] = b.run(b.engine(m))
+				// those who waited there have their answer
+			}
+			began := time.Now()
+			pos = b.append("a", Added{1})
+			for range cap(answers) {
+				if err := <-answers; err != nil && !errors.Is(err, engine.ErrUnavailable) {
+					t.Fatal(err)
+				}
+			}
+			for _, e := range engines {
+				b.must(e.Wait(t.Context(), m, pos, engine.WaitThrough))
+			}
+			if took := time.Since(began); took > engine.DefaultLeaseTTL {
+				t.Errorf("round %d took %v", i, took)
+			}
 		}
 	})
 }

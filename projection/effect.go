@@ -85,6 +85,7 @@ func compileEffect(name string, handlers []Handler, o Options) *Effect {
 	p.Keys = singleKey(name, keyOf(o), func(ev event.Event) bool {
 		return len(d.find(ev.Type())) > 0 || d.check(ev) != nil
 	})
+	p.PlainKeys = o.Key == nil
 	p.Check = d.check
 	p.Effect = &program.EffectProgram{Handle: func(ctx context.Context, ev event.Event) error {
 		handlers := d.find(ev.Type())

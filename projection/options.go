@@ -14,7 +14,8 @@ import (
 // nobody relies on it in vain.
 type Options struct {
 	// RoutingKey restricts the projection to streams with this routing key; new("") to those
-	// without one. Default nil: all. It cannot change later.
+	// without one. Default nil: all. A model that changes it is built again. An effect or a
+	// sink cannot change it, since it would miss events of its past: Run refuses that.
 	RoutingKey *string
 
 	// Streams restricts the projection to these streams. Default: all.
@@ -25,7 +26,7 @@ type Options struct {
 	// false: such events are not even read.
 	Strict bool
 
-	// Ignore lists types that Strict lets pass.
+	// Ignore lists types that Strict lets pass. Default: none.
 	Ignore []event.Type
 
 	// Start is where an effect or a sink begins that never ran; afterwards its checkpoint
@@ -55,7 +56,8 @@ type Options struct {
 	// models and 100 ms for effects. Sinks commit every page.
 	CommitEvery time.Duration
 
-	// Retry is the schedule by which a failed event is tried again.
+	// Retry is the schedule by which a failed event is tried again. Default: that of its fields,
+	// 10 attempts, the last ones an hour apart.
 	Retry Retry
 
 	// OnFailure says what becomes of an event whose attempts are used up. Default FailPark.

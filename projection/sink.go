@@ -31,7 +31,8 @@ type Resetter = program.Resetter
 
 // NewSink defines a sink by what its target gets: the events that match selects, or, when
 // there is no match at all, every event of the store. (A match that is there and selects
-// nothing, as store.MatchTypes() does, is a fault.)
+// nothing, as store.MatchTypes() does, is a fault.) A target with a method Fault() error,
+// which says what is wrong with it, is asked here, and engine.New reports that too.
 func NewSink(name string, t Target, match ...store.Match) *Sink {
 	return compileSink(name, t, slices.Clone(match), Options{})
 }
@@ -57,6 +58,11 @@ func compileSink(name string, t Target, match []store.Match, o Options) *Sink {
 	p := f.common(program.Sink, o, match)
 	if t == nil {
 		f.breaks("Target", "is nil; a sink needs a database to write to")
+	}
+	if d, ok := t.(interface{ Fault() error }); ok { // a target that is a definition itself
+		if err := d.Fault(); err != nil {
+			f.broken = append(f.broken, err)
+		}
 	}
 	p.Sink = &program.SinkProgram{Target: t}
 	if p.Sink.Resetter() == nil {

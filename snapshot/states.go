@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/store"
@@ -122,11 +123,11 @@ func (s *States) live(ctx context.Context, key string) (*entry, error) {
 		err := s.rebuild(ctx, e)
 		return e, err
 	}
-	e = &entry{key: key}
+	e = &entry{key: strings.Clone(key)} // it may be a part of something large, such as a page
 	if err := s.toBase(ctx, e); err != nil {
 		return nil, err
 	}
-	s.entries[key] = e
+	s.entries[e.key] = e
 	e.weight = e.estimate(s.config.Size)
 	s.bytes += e.weight
 	s.pushClean(e)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/snapshot"
@@ -187,6 +190,28 @@ func TestReadingManyStatesStaysWithinTheLimit(t *testing.T) {
 			t.Fatalf("%d bytes after %d states", bytes, i)
 		}
 	}
+}
+
+// Keys are parts of the memory of a page of events, which is much more than a state.
+func TestStatesKeepNothingButTheirKey(t *testing.T) {
+	t.Parallel()
+	_, s := setup(t, nil)
+	page := make([]byte, 1<<16)
+	copy(page, "key")
+	freed := make(chan struct{})
+	runtime.AddCleanup(&page[0], func(c chan struct{}) { close(c) }, freed)
+	seen(t, s, unsafe.String(&page[0], len("key")))
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-freed:
+			runtime.KeepAlive(s)
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	runtime.KeepAlive(s)
+	t.Error("the page that the key is a part of is still in memory")
 }
 
 func TestAnUndoThatFailsIsTriedAgain(t *testing.T) {

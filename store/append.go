@@ -50,7 +50,9 @@ func (s *Store) append(ctx context.Context, batches []Batch, events int, tracepa
 
 // write commits appends, and finds out what a refusal or an unknown outcome means.
 func (s *Store) write(ctx context.Context, txn *Txn) (Result, error) {
+	s.appending.Add(1)
 	res, err := s.commit(ctx, txn)
+	s.appending.Add(-1)
 	switch {
 	case err == nil:
 		return res, nil
@@ -59,3 +61,7 @@ func (s *Store) write(ctx context.Context, txn *Txn) (Result, error) {
 	}
 	return s.refused(ctx, txn, err)
 }
+
+// Appending says whether an Append through this Store waits for its commit right now. Who has
+// much to commit makes shorter commits of it then, since they share the way to the disk.
+func (s *Store) Appending() bool { return s.appending.Load() > 0 }

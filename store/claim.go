@@ -29,15 +29,15 @@ func (u *Subscriber) claim(ctx context.Context, worker event.ID, ttl time.Durati
 	case ttl <= 0:
 		return nil, &InvalidError{Field: "ttl", Reason: "must be positive"}
 	}
-	crashes, err := u.crashes(ctx)
+	held, at, err := u.readCheckpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, at, err := u.readCheckpoint(ctx)
+	crashes, killed, err := u.past(ctx, held, at)
 	if err != nil {
 		return nil, err
 	}
-	value := termValue{worker: worker, process: s.process, claimed: now(), crashes: crashes, checkpoint: at}
+	value := termValue{worker: worker, process: s.process, claimed: now(), crashes: crashes, checkpoint: at, killed: killed}
 	term, err := u.takeTerm(ctx, Claim{Key: u.term, Value: value.encode(), Worker: worker, TTL: ttl, Force: force})
 	if err != nil {
 		return nil, err
@@ -47,9 +47,9 @@ func (u *Subscriber) claim(ctx context.Context, worker event.ID, ttl time.Durati
 	if err != nil {
 		return nil, err
 	}
-	lease := &Lease{
-		subscriber: u, worker: worker, term: term, ttl: ttl, crashes: crashes,
-		checkpoint: at, inHand: checkpoint.inHand,
+	lease := &Lease{subscriber: u, worker: worker, term: term, ttl: ttl, crashes: crashes, checkpoint: at}
+	if killed == checkpoint.inHand {
+		lease.inHand = killed
 	}
 	if !checkpoint.created.IsZero() {
 		lease.created.Store(checkpoint.created.UnixMilli())
@@ -57,31 +57,42 @@ func (u *Subscriber) claim(ctx context.Context, worker event.ID, ttl time.Durati
 	return lease, nil
 }
 
-// crashes counts how often in a row a process died while a worker of this subscriber had
-// events to handle and did not get past its checkpoint. A worker that released, or whose
-// process is this one (so that its lease expired or was taken), did not die.
-func (u *Subscriber) crashes(ctx context.Context) (int, error) {
+// past draws the conclusions from how the workers before ended. A worker that released, or
+// whose process is this one (so that its lease expired or was taken), did not die.
+//
+// crashes is how often in a row a process died while a worker of this subscriber had events
+// to handle and did not get past its checkpoint. killed is what a worker had in hand when its
+// process died: the one before, or an earlier one, when nobody has laid it down since.
+func (u *Subscriber) past(ctx context.Context, held checkpointValue, at event.Position) (crashes int, killed event.Position, err error) {
 	rec, ok, err := u.store.get(ctx, u.term)
 	if err != nil || !ok {
-		return 0, err
+		return 0, 0, err
 	}
 	before, err := decodeTerm(rec.Key, rec.Value)
-	if err != nil || before.released || before.worker.IsZero() || before.process == u.store.process {
-		return 0, err
+	if err != nil || before.worker.IsZero() {
+		return 0, 0, err
+	}
+	if before.killed == held.inHand {
+		killed = held.inHand
+	}
+	if before.released || before.process == u.store.process {
+		return 0, killed, nil
 	}
 	h, err := u.store.holder(ctx, u.term)
 	if err != nil || !h.Worker.IsZero() {
-		return 0, err // it lives, and is being taken over
+		return 0, 0, err // it lives, and is being taken over
 	}
-	_, at, err := u.readCheckpoint(ctx)
-	if err != nil || at != before.checkpoint {
-		return 0, err
+	if held.term == rec.Revision { // else it took nothing in hand, or was fenced before its end
+		killed = held.inHand
+	}
+	if at != before.checkpoint {
+		return 0, killed, nil
 	}
 	head, err := u.store.head(ctx, u.store.driver)
 	if err != nil || at >= head.Position {
-		return 0, err
+		return 0, killed, err
 	}
-	return before.crashes + 1, nil
+	return before.crashes + 1, killed, nil
 }
 
 // takeTerm claims. When the outcome is unknown and the worker turns out to be the holder, it

@@ -15,6 +15,8 @@ type termValue struct {
 	// checkpoint at the time of the claim, to see whether anything was done since
 	checkpoint event.Position
 	released   bool // the worker ended in order
+	// killed is what was in hand when a process died, as far as the claim could tell; 0 is none
+	killed event.Position
 }
 
 func (t termValue) encode() []byte {
@@ -24,7 +26,8 @@ func (t termValue) encode() []byte {
 	b = appendTime(b, 3, t.claimed)
 	b = appendNumber(b, 4, t.crashes)
 	b = appendNumber(b, 5, t.checkpoint)
-	return appendBool(b, 6, t.released)
+	b = appendBool(b, 6, t.released)
+	return appendNumber(b, 7, t.killed)
 }
 
 // decodeTerm takes an empty value too: a fence makes one.
@@ -46,6 +49,8 @@ func decodeTerm(key string, value []byte) (t termValue, err error) {
 			return readNumber(f, &t.checkpoint)
 		case 6:
 			return readBool(f, &t.released)
+		case 7:
+			return readNumber(f, &t.killed)
 		}
 		return nil
 	})

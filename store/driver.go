@@ -160,6 +160,7 @@ type Traits struct {
 	MonotoneTime bool // an event's time is never before that of the event before it
 	Durable      bool // what was acknowledged survives a crash of the machine
 	ReliableWake bool // Wait never misses a matching event
+	Sole         bool // while it is open, no other process writes to the store
 	_            struct{}
 }
 

@@ -38,7 +38,9 @@ func (l *Lease) Term() uint64 { return l.term }
 // Checkpoint returns where the work begins: the checkpoint as it was at the claim.
 func (l *Lease) Checkpoint() event.Position { return l.checkpoint }
 
-// InHand returns the event that the worker before had in hand when it ended, 0 for none.
+// InHand returns the event that a worker before had in hand when its process died, 0 for
+// none. A worker that released, or whose lease expired or was taken while its process lived
+// on, leaves none behind.
 func (l *Lease) InHand() event.Position { return l.inHand }
 
 // Crashes returns how often in a row, until this claim, a process died while it had events
@@ -100,7 +102,7 @@ func (l *Lease) Release(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	value := termValue{worker: l.worker, process: s.process, claimed: now(), released: true}
+	value := termValue{worker: l.worker, process: s.process, claimed: now(), released: true, killed: l.inHand}
 	_, err := s.commit(ctx, &Txn{
 		Guards: []Guard{{u.term, l.term}},
 		Puts:   []Record{{Key: u.term, Value: value.encode(), Revision: l.term}},

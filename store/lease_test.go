@@ -287,3 +287,82 @@ func TestDriverWithoutLeasesSaysSo(t *testing.T) {
 	}
 	wantEqual(t, "subscribers", len(collect(t, st.Subscribers(t.Context()))), 0)
 }
+
+func TestInHandIsWhatADeadProcessHad(t *testing.T) {
+	t.Parallel()
+	d := memdriver.New(memdriver.Options{})
+	st := open(t, d)
+	deposit(t, st, "a", 9)
+	restart := func() *store.Subscriber {
+		d = d.Reopen()
+		return open(t, d).Subscriber(balances)
+	}
+	take := func(l *store.Lease, from, to, hand event.Position) {
+		t.Helper()
+		if _, err := l.Commit(t.Context(), store.Commit{From: from, To: to, InHand: hand}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release := func(l *store.Lease) {
+		t.Helper()
+		if err := l.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := restart()
+	take(claim(t, u), 0, 1, 2)
+	if err := u.ReleaseLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := claim(t, u)
+	wantEqual(t, "in hand after the lease was ended by force", l.InHand(), 0)
+	take(l, 1, 1, 2)
+	l, err := u.Takeover(t.Context(), event.NewID(), time.Minute, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "in hand after a takeover", l.InHand(), 0)
+	take(l, 1, 1, 2)
+	release(l)
+	l = claim(t, u)
+	wantEqual(t, "in hand after a release", l.InHand(), 0)
+	take(l, 1, 2, 3)
+	if err := u.ReleaseLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u = restart()
+	l = claim(t, u)
+	wantEqual(t, "in hand of who was fenced before its process died", l.InHand(), 0)
+	take(l, 2, 2, 3)
+
+	u = restart()
+	l = claim(t, u)
+	wantEqual(t, "in hand after a death", l.InHand(), 3)
+	release(l) // without doing anything
+	l = claim(t, restart())
+	wantEqual(t, "in hand, when nobody has done anything about it", l.InHand(), 3)
+	take(l, 2, 2, l.InHand()) // as a control write does, which leaves it alone
+	release(l)
+	u = restart()
+	l = claim(t, u)
+	wantEqual(t, "in hand after a control write", l.InHand(), 3)
+	take(l, 2, 3, 4)
+	if err := u.ReleaseLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "in hand of who went on and was fenced", claim(t, u).InHand(), 0)
+}
+
+func TestInHandIsNobodysAfterExpiry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, _ := setup(t, memdriver.Options{})
+		deposit(t, st, "a", 3)
+		u := st.Subscriber(balances)
+		if _, err := claim(t, u).Commit(t.Context(), store.Commit{InHand: 1}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		wantEqual(t, "in hand after expiry", claim(t, u).InHand(), 0)
+	})
+}

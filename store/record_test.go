@@ -39,6 +39,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 		term := termValue{
 			someID(t, "worker"), someID(t, "process"), someTime(t, "claimed"), number.Draw(t, "crashes"),
 			event.Position(rapid.Uint64().Draw(t, "checkpoint")), rapid.Bool().Draw(t, "released"),
+			event.Position(rapid.Uint64().Draw(t, "killed")),
 		}
 		gotTerm, err := decodeTerm("k", term.encode())
 		same(gotTerm, term, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/internal/telemetry"
@@ -33,6 +34,10 @@ type core struct {
 
 	// process tells the leases of this process from those of a process that died.
 	process event.ID
+
+	wishes wishes
+	// appending counts the appends that are in the driver.
+	appending atomic.Int64
 
 	gate    *gate
 	closing context.Context // ends when Close begins: calls that wait for something stop

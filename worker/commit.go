@@ -14,10 +14,16 @@ import (
 const (
 	modelEvery  = 200 * time.Millisecond
 	effectEvery = 100 * time.Millisecond
+	// effectGather is how long a live effect waits for more before it commits: a commit says
+	// no more than how far it is, and a commit for each event would slow down the appends that
+	// it rides along with.
+	effectGather = 5 * time.Millisecond
 	// coverEvery is how often progress over events of others is written.
 	coverEvery = 10 * time.Second
 	// modelBytes is how many bytes of changed states a commit carries, about.
 	modelBytes = 4 << 20
+	// shortBytes is how many while appends wait.
+	shortBytes = 1 << 20
 	// askEvery is how often Activate is asked while it says not yet.
 	askEvery = 50 * time.Millisecond
 )
@@ -27,7 +33,8 @@ type committer struct {
 	*session
 	checkpoint event.Position // stored
 	every      time.Duration
-	batch      int // units in a commit at most; 0 is any number. See errSmaller
+	gather     time.Duration // when caught up
+	batch      int           // units in a commit at most; 0 is any number. See errSmaller
 
 	flying  *flight
 	covered time.Time    // since when position is ahead of the checkpoint with nothing else to commit
@@ -65,6 +72,9 @@ func (c *committer) open(s *session) {
 		if s.program.Kind == program.Model {
 			c.every = modelEvery
 		}
+	}
+	if s.program.Kind == program.Effect {
+		c.gather = min(effectGather, c.every)
 	}
 }
 
@@ -143,14 +153,22 @@ func (c *committer) now() (lazy, due bool) {
 		return false, c.exec.quiet() && (c.owing() || at > c.checkpoint)
 	case p.full:
 		return true, true
+	case c.read.ended() && at >= c.config.Until && at > c.checkpoint:
+		return false, true // Run ends with it
 	case c.careful.on():
 		return false, c.owing()
 	case !c.owing():
 		return true, c.coveredFor(at) >= coverEvery
-	case c.caughtUp():
-		return true, true
 	}
-	return true, time.Since(p.since) >= c.every
+	return true, time.Since(p.since) >= c.interval()
+}
+
+// interval is how long to wait for more before a commit.
+func (c *committer) interval() time.Duration {
+	if c.caughtUp() {
+		return c.gather
+	}
+	return c.every
 }
 
 // due returns when now will say yes if nothing happens.
@@ -159,7 +177,7 @@ func (c *committer) due() time.Time {
 	case c.flying != nil || c.leaving != nil:
 		return time.Time{}
 	case c.owing():
-		return c.exec.pending().since.Add(c.every)
+		return c.exec.pending().since.Add(c.interval())
 	case c.exec.position() > c.checkpoint:
 		c.coveredFor(c.exec.position())
 		return c.covered.Add(coverEvery)
@@ -207,6 +225,9 @@ func (c *committer) launch(commit store.Commit) *flight {
 func (c *committer) landed(out landing) error {
 	f := c.flying
 	c.flying = nil
+	if out.err != nil {
+		c.answer = append(f.answer, c.answer...) // the next commit answers, or the end
+	}
 	switch {
 	case out.err == nil:
 		c.checkpoint = f.commit.To
@@ -232,7 +253,7 @@ func (c *committer) landed(out landing) error {
 		return out.err
 	}
 	c.rows.refused(f.rows)
-	c.answer, c.retry = append(f.answer, c.answer...), append(f.retry, c.retry...)
+	c.retry = append(f.retry, c.retry...)
 	c.urgent = c.urgent || len(c.retry) > 0
 	return c.exec.refused(&f.commit, out.err)
 }

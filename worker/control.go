@@ -24,7 +24,7 @@ func (s *session) attend() error {
 	if s.leaving != nil {
 		return nil
 	}
-	if nudged || time.Since(s.wishAt) >= s.config.LeaseTTL/3 && !s.asleep() {
+	if nudged || time.Since(s.wishAt) >= s.config.LeaseTTL/3 && s.looksForWishes() {
 		if err := s.obey(); err != nil {
 			return err
 		}
@@ -46,6 +46,11 @@ func (s *session) ended() bool {
 
 // asleep says that nothing is going on: the worker must not read the store for nothing.
 func (s *session) asleep() bool { return s.read.asleep() && s.exec.empty() }
+
+// looksForWishes says whether to read the wish from time to time. One that is made in this
+// process nudges the worker; a look now and then is for those of others, and costs a worker
+// that has something to do anyway nothing worth mentioning.
+func (s *session) looksForWishes() bool { return s.shared || !s.asleep() }
 
 // obey reads the stored wish and acts on it.
 func (s *session) obey() error {
@@ -137,10 +142,8 @@ func (s *session) doze() error {
 	case <-drain:
 	case <-s.nudge:
 		s.lookNow = true
-	case p := <-s.read.reading:
+	case p := <-s.read.arrived:
 		s.read.got(p)
-	case err := <-s.read.waiting:
-		s.read.woke(err)
 	case out := <-s.commits.flight():
 		if err := s.commits.landed(out); err != nil {
 			return s.failed(err)
@@ -179,7 +182,7 @@ func (s *session) alarm() (at time.Time) {
 	if s.commits.mayAsk() {
 		soonest(s.askAt)
 	}
-	if !s.asleep() {
+	if s.looksForWishes() {
 		soonest(s.wishAt.Add(s.config.LeaseTTL / 3))
 	}
 	return at

@@ -23,7 +23,8 @@
 //
 // What is read at once (a page), what is handled at once (an event for one of its keys) and
 // what is made durable at once (a commit) are three things. While a worker catches up, a
-// commit comes after a time or an amount of work; when it is live, after each page. Most
+// commit comes after a time or an amount of work; when it is live, after each page, for
+// effects within some milliseconds, so that a burst of events is one commit. Most
 // commits are lazy: they ride along with the next group of the store, and handling goes on
 // meanwhile. A commit that somebody depends on is synced: one with emitted events, with
 // parked events, for a waiter, at a drain, and at a release.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/riffle-go/riffle/event"
-	"github.com/riffle-go/riffle/internal/program"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -55,6 +54,8 @@ type effectExecutor struct {
 	*session
 	most     int // handlers at the same time
 	wake     chan struct{}
+	next     chan *unit    // to spare goroutines
+	closed   chan struct{} // ends them
 	handlers sync.WaitGroup
 
 	mu sync.Mutex
@@ -72,7 +73,8 @@ type effectExecutor struct {
 	turn    int            // retries and new events take turns
 	held    event.Position // units beyond it wait for a commit; 0 is none
 	budget  int            // handlers that may start; negative is any number
-	running int            // goroutines
+	running int            // goroutines that handle something
+	spare   int            // goroutines that wait for something to handle
 	crash   error
 
 	verdicts []*unit // failed
@@ -96,8 +98,10 @@ type emitting struct {
 }
 
 func newEffectExecutor(s *session) *effectExecutor {
+	most := max(s.program.Concurrency, 1)
 	return &effectExecutor{
-		session: s, most: max(s.program.Concurrency, 1), wake: make(chan struct{}, 1), budget: -1,
+		session: s, most: most, wake: make(chan struct{}, 1), budget: -1,
+		next: make(chan *unit, most), closed: make(chan struct{}),
 		queues: map[string][]*unit{}, stuck: map[string]struct{}{},
 	}
 }
@@ -183,7 +187,7 @@ func (e *effectExecutor) pending() pending {
 	return p
 }
 
-// feed takes a page. Its keys are found in a goroutine of their own, since that is code of
+// feed takes a page. Its keys are found in a goroutine of their own where that is code of
 // the user.
 func (e *effectExecutor) feed(p page) {
 	pg := &effectPage{all: len(p.events)}
@@ -197,7 +201,10 @@ func (e *effectExecutor) feed(p page) {
 			u.key, u.keyErr = e.keyOf(u.ev)
 		}
 	}
-	for apart(find) != nil { // ended by this key
+	if e.program.PlainKeys {
+		find()
+	}
+	for next < len(units) && apart(find) != nil { // ended by this key
 		u := &units[next]
 		u.key, u.keyErr = u.ev.Stream.ID, e.unkeyed(u.ev, errGoexit)
 		next++
@@ -218,30 +225,6 @@ func (e *effectExecutor) feed(p page) {
 	}
 	e.trim()
 	e.kick()
-}
-
-// keyOf returns the one key of an event, or the stream's id and the reason why it has none.
-func (s *session) keyOf(ev event.Event) (string, error) {
-	var keys []string
-	err := protect(func() (err error) {
-		keys, err = s.program.Keys(ev)
-		return err
-	})
-	switch {
-	case err != nil:
-		return ev.Stream.ID, s.unkeyed(ev, err)
-	case len(keys) == 0:
-		return "", nil
-	}
-	return keys[0], nil
-}
-
-// unkeyed makes the error of an event whose keys cannot be found.
-func (s *session) unkeyed(ev event.Event, err error) error {
-	if k, ok := err.(*program.KeyError); ok {
-		return k
-	}
-	return &program.KeyError{Projection: s.program.Name, Position: ev.Position, Type: ev.Type(), Err: err}
 }
 
 // offer tries the first event of a blocked key once more.
@@ -389,6 +372,11 @@ func (e *effectExecutor) save() {
 }
 
 func (e *effectExecutor) close() {
+	select {
+	case <-e.closed:
+	default:
+		close(e.closed)
+	}
 	e.handlers.Wait()
 	for _, u := range e.window {
 		if u.page.left > 0 {

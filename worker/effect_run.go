@@ -2,8 +2,6 @@ package worker
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -19,7 +17,43 @@ func (e *effectExecutor) kick() {
 			return
 		}
 		e.running++
+		if e.spare > 0 {
+			e.spare--
+			e.next <- u // never blocks: there is room for as many as there are handlers
+			continue
+		}
 		e.handlers.Go(func() { e.work(u, nil) })
+	}
+}
+
+// spareFor is how long a goroutine that has nothing to handle stays: one that is there
+// already, with a stack that has grown, handles the next event sooner than a new one.
+const spareFor = time.Second
+
+// await waits for a unit to handle; nil is the end of the goroutine. It is counted as a
+// spare already.
+func (e *effectExecutor) await(patience *time.Timer) *unit {
+	patience.Reset(spareFor)
+	defer patience.Stop()
+	select {
+	case u := <-e.next:
+		return u
+	case <-e.closed:
+		return nil
+	case <-patience.C:
+	}
+	e.mu.Lock()
+	if e.spare > 0 {
+		e.spare--
+		e.mu.Unlock()
+		return nil
+	}
+	e.mu.Unlock()
+	select { // each of the spares was given a unit at the last moment
+	case u := <-e.next:
+		return u
+	case <-e.closed:
+		return nil
 	}
 }
 
@@ -92,7 +126,7 @@ func (e *effectExecutor) work(u *unit, broken error) {
 		switch v := recover(); {
 		case v != nil:
 			e.mu.Lock()
-			e.crash = fmt.Errorf("worker: panic outside of a handler: %v\n%s", v, debug.Stack())
+			e.crash = outside(v)
 			e.running--
 			e.mu.Unlock()
 			e.signal()
@@ -100,10 +134,13 @@ func (e *effectExecutor) work(u *unit, broken error) {
 			e.handlers.Go(func() { e.work(u, errGoexit) })
 		}
 	}()
+	patience := time.NewTimer(spareFor)
 	for u != nil {
 		stopped := e.handle(u, broken)
 		broken = nil
-		u = e.after(u, stopped)
+		if u = e.after(u, stopped); u == nil {
+			u = e.await(patience)
+		}
 	}
 	clean = true
 }
@@ -200,6 +237,7 @@ func (e *effectExecutor) after(u *unit, stopped error) *unit {
 	next := e.pick()
 	if next == nil {
 		e.running--
+		e.spare++
 		e.signal()
 	}
 	return next

@@ -204,8 +204,10 @@ func (m *modelExecutor) isFull() bool {
 	}
 	limits := m.store.Limits()
 	states, bytes := m.states.Changed()
+	bytes += int64(len(m.rows.changed) * rowBytes)
 	items := states + len(m.rows.changed) + len(m.keys)
-	return items > limits.CommitItems || bytes+int64(len(m.rows.changed)*rowBytes) >= int64(min(modelBytes, limits.CommitBytes/2)) ||
+	return items > limits.CommitItems || bytes >= int64(min(modelBytes, limits.CommitBytes/2)) ||
+		bytes >= shortBytes && m.store.Appending() ||
 		m.commits.batch > 0 && m.units >= m.commits.batch
 }
 

@@ -35,7 +35,7 @@ func (c *careful) on() bool { return c.left > 0 }
 func (s *session) openCareful(at event.Position) {
 	crashes, hand := s.lease.Crashes(), s.lease.InHand()
 	switch {
-	case hand != 0: // who ends in any other way than by dying lays it down, see layDown
+	case hand != 0:
 		s.careful.killer = hand
 		if hand <= at {
 			s.parkKiller(hand)
@@ -104,13 +104,20 @@ func (s *session) takeInHand(at event.Position) error {
 }
 
 // layDown makes it durable that nothing is in hand any more, when a session ends while the
-// process lives on. One that lost its lease cannot: then the event is parked by mistake,
-// which an operator can mend, and nothing is lost.
+// process lives on. One that lost its lease cannot, and need not: whoever claims next sees
+// that the process lives.
 func (s *session) layDown() {
 	if f := s.commits.flying; f != nil {
-		if out := <-f.done; out.err == nil {
+		s.commits.flying = nil
+		out := <-f.done
+		if out.err == nil {
 			s.commits.checkpoint = f.commit.To
 			s.careful.inHand = f.commit.InHand != 0
+		} else {
+			out.err = &StateError{Key: s.config.Key, State: Stopped, Err: out.err}
+		}
+		for _, a := range f.answer {
+			a <- out.err
 		}
 	}
 	if !s.careful.inHand {
@@ -120,7 +127,7 @@ func (s *session) layDown() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
 	defer cancel()
 	at := s.commits.checkpoint
-	if _, err := s.lease.Commit(ctx, store.Commit{From: at, To: at}); err != nil {
+	if _, err := s.lease.Commit(ctx, store.Commit{From: at, To: at}); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		s.log.Warn("could not record that no event is in hand any more", "error", err.Error())
 	}
 }

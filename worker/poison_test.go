@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -137,4 +138,60 @@ func TestACarefulWorkerHandlesEverythingInOrder(t *testing.T) {
 			t.Fatalf("still in hand: %+v", info)
 		}
 	}
+}
+
+// A worker that goes event by event, since processes died, loses its lease with an event in
+// hand: that event has killed nobody.
+func TestALostLeaseDoesNotMakeAnEventAKiller(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewCrashableMem()
+	var l *life
+	for n := range 4 {
+		if l = begin(t, disk); n == 0 {
+			l.deposit(1, "a", "b", "c")
+		}
+		if n == 3 {
+			break
+		}
+		if _, err := l.store.Subscriber(store.SubscriberKey{Projection: "mailer"}).Claim(t.Context(), event.NewID(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		disk = l.dies()
+	}
+	entered := make(chan struct{}, 1)
+	var handled calls
+	p := mailer(projection.Options{}, func(ctx context.Context, _ Deposited, ev event.Event) error {
+		if ev.Position == 2 && len(handled.list()) == 1 {
+			handled.add("frozen")
+			entered <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		handled.add("%d", ev.Position)
+		return nil
+	})
+	c := l.config(p)
+	c.LeaseTTL = 300 * time.Millisecond // it notices at a third of that
+	first := l.start(c)
+	select {
+	case <-entered:
+	case <-time.After(time.Minute):
+		t.Fatalf("hangs: %+v", first.Status())
+	}
+	if info := l.info(p); info.InHand != 2 {
+		t.Fatalf("it does not go event by event: %+v", info)
+	}
+	if err := l.store.Subscriber(l.config(p).Key).ReleaseLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.ends(); !errors.Is(err, store.ErrLeaseLost) {
+		t.Fatalf("Run: %v", err)
+	}
+	second := l.start(l.config(p))
+	second.waits(3)
+	l.rowsAre(p)
+	if got := fmt.Sprint(handled.list()); got != "[1 frozen 2 3]" {
+		t.Fatalf("handled %s", got)
+	}
+	second.drains()
 }

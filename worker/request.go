@@ -82,7 +82,7 @@ func (w *Worker) skipIdle(ctx context.Context, k store.RowKey) (err error) {
 	if !found && k.Position <= lease.Checkpoint() {
 		return notSetAside(k)
 	}
-	if err := w.keepSkip(ctx, k); err != nil || !found {
+	if err := w.keepSkip(ctx, k); err != nil || !found || row.State == store.Skipped {
 		return err
 	}
 	row.State, row.Due, row.Updated = store.Skipped, time.Time{}, time.Now()
@@ -97,7 +97,7 @@ func notSetAside(k store.RowKey) error {
 func (w *Worker) storedRow(ctx context.Context, k store.RowKey) (store.Row, bool, error) {
 	for row, err := range w.subscriber.KeyRows(ctx, k.Key) {
 		if err != nil || row.Position == k.Position {
-			return row, err == nil && row.State != store.Skipped, err
+			return row, err == nil, err
 		}
 	}
 	return store.Row{}, false, nil

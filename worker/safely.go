@@ -30,7 +30,7 @@ func apart(f func()) error {
 		err := errGoexit
 		defer func() {
 			if v := recover(); v != nil {
-				err = fmt.Errorf("worker: panic outside of a handler: %v\n%s", v, debug.Stack())
+				err = outside(v)
 			}
 			done <- err
 		}()
@@ -38,6 +38,23 @@ func apart(f func()) error {
 		err = nil
 	}()
 	return <-done
+}
+
+// outside makes the error of a panic that no handler is to blame for, with the stack of
+// who panicked. It is called while that is there: by a deferred function.
+func outside(v any) error {
+	stack := debug.Stack()
+	if err, ok := v.(error); ok {
+		return fmt.Errorf("worker: panic outside of a handler: %w\n%s", err, stack[:min(len(stack), maxStack)])
+	}
+	return fmt.Errorf("worker: panic outside of a handler: %v\n%s", v, stack[:min(len(stack), maxStack)])
+}
+
+// recovered is deferred to turn a panic into the error that a function returns.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = outside(v)
+	}
 }
 
 // errGoexit says that a handler ended its goroutine.

@@ -3,13 +3,11 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/internal/program"
-	"github.com/riffle-go/riffle/internal/telemetry"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -31,6 +29,7 @@ type session struct {
 
 	rebuilding bool
 	askAt      time.Time // when Activate is asked again
+	mayRest    bool      // a page of a rebuild is handled: Throttle is asked before the next
 	pauseUntil time.Time // no page before this: the delay at the start, or a throttled rebuild
 
 	leaving  error // why to end in order; nil while at work
@@ -88,82 +87,54 @@ type pending struct {
 	sync  bool      // somebody else depends on it: it emits
 }
 
-// work runs sessions under a lease until the lease is to be given back.
-func (w *Worker) work(ctx context.Context, lease *store.Lease) (err error) {
-	claimed := time.Now()
-	handling, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() { cancel(fmt.Errorf("%w: %w", ErrAbandoned, context.Cause(ctx))) })
-	defer stop()
-	guard := w.keep(lease, claimed, cancel)
-	w.change(func(s *Status) { s.Term, s.Position, s.Covered = lease.Term(), lease.Checkpoint(), lease.Checkpoint() })
-	batch := 0
-	for {
-		s := &session{Worker: w, program: w.config.Program, lease: lease, ctx: handling, stop: make(chan struct{})}
-		s.commits.batch = batch
-		err = s.run()
-		if !errors.Is(err, errSmaller) {
-			break
-		}
-		batch = s.commits.batch
-	}
-	guard.end()
-	if cause := context.Cause(handling); cause != nil && !errors.Is(err, store.ErrLeaseLost) {
-		err = cause
-	}
-	if errors.Is(err, ErrAbandoned) && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return w.giveBack(ctx, lease, err)
-}
-
-// giveBack releases the lease, unless it is lost.
-func (w *Worker) giveBack(ctx context.Context, lease *store.Lease, err error) error {
-	w.mu.Lock()
-	w.idle = false
-	w.mu.Unlock()
-	if errors.Is(err, store.ErrLeaseLost) {
-		w.rec.lease(telemetry.LeaseLost)
-		w.change(func(s *Status) { s.Term = 0 })
-		return err
-	}
-	const patience = 5 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	released := lease.Release(ctx)
-	w.change(func(s *Status) { s.Term = 0 })
-	switch {
-	case released == nil:
-		w.rec.lease(telemetry.LeaseReleased)
-	case errors.Is(err, errFinished) || errors.Is(err, errStandDown):
-		if errors.Is(released, store.ErrLeaseLost) { // everything was committed before
-			w.rec.lease(telemetry.LeaseLost)
-			return err
-		}
-		return released
-	}
-	return err
-}
-
-// run opens, loops, and closes.
-func (s *session) run() error {
+// run opens, loops, and closes. A panic of the worker's own code, or of a logger or a
+// callback that it calls, ends the session with an error: nothing is left running, and the
+// lease can be given back.
+func (s *session) run(cancel context.CancelCauseFunc) (err error) {
 	defer s.tasks.Wait()
+	defer func() {
+		if v := recover(); v != nil {
+			err = outside(v)
+			cancel(err)
+			s.abort(err)
+		}
+	}()
 	if err := s.open(); err != nil {
 		return err
 	}
 	defer s.layDown()
 	s.serve(true)
-	err := s.loop()
-	s.serve(false)
-	s.read.close()
-	s.exec.close()
-	for _, r := range s.requests {
-		r.answer <- &StateError{Key: s.config.Key, State: s.Worker.Status().State, Err: err}
-	}
+	err = s.loop()
+	s.close(err)
 	if halted, ok := errors.AsType[*haltError](err); ok {
 		return s.storeHalt(halted.err)
 	}
 	return err
+}
+
+// close ends what the session began, and answers those who asked it for something.
+func (s *session) close(err error) {
+	s.serve(false)
+	s.read.close()
+	if s.exec != nil {
+		s.exec.close()
+	}
+	for _, r := range s.requests {
+		r.answer <- &StateError{Key: s.config.Key, State: s.Worker.Status().State, Err: err}
+	}
+	s.requests = nil
+	for _, a := range s.commits.answer {
+		a <- &StateError{Key: s.config.Key, State: s.Worker.Status().State, Err: err}
+	}
+	s.commits.answer = nil
+}
+
+// abort is close after a panic, which may have left things in any state: another panic must
+// not hide the first.
+func (s *session) abort(err error) {
+	if again := protect(func() error { s.close(err); return nil }); again != nil {
+		s.log.Error("worker could not end in order after a panic", "error", again.Error())
+	}
 }
 
 func (s *session) open() error {
@@ -288,6 +259,9 @@ func (s *session) feed() (bool, error) {
 	if s.leaving != nil || s.outage.on || !s.exec.hungry() || time.Now().Before(s.pauseUntil) {
 		return false, nil
 	}
+	if s.throttle() {
+		return false, nil
+	}
 	p, ok := s.read.take()
 	if !ok || p.err != nil {
 		return false, p.err
@@ -296,12 +270,19 @@ func (s *session) feed() (bool, error) {
 		return s.feedOne(p)
 	}
 	s.exec.feed(p)
-	if s.rebuilding && s.config.Throttle != nil {
-		if d := s.config.Throttle(); d > 0 {
-			s.pauseUntil = time.Now().Add(d)
-		}
-	}
+	s.mayRest = s.rebuilding && s.config.Throttle != nil
 	return true, nil
+}
+
+// throttle lets a rebuild rest behind a page that it has handled, if it is told to.
+func (s *session) throttle() bool {
+	if !s.mayRest {
+		return false
+	}
+	s.mayRest = false
+	d := s.config.Throttle()
+	s.pauseUntil = time.Now().Add(d)
+	return d > 0
 }
 
 // leave begins the end of the session: no more handlers start, what is finished is
@@ -330,10 +311,10 @@ func (s *session) show() {
 	case s.read.near:
 		st = Live
 	}
-	idle := s.read.asleep() && s.exec.empty()
+	empty := s.exec.empty()
 	s.mu.Lock()
 	now := s.status
-	s.idle = idle
+	s.idle = empty && s.read.asleep() // the fetcher may wake up at any time
 	s.mu.Unlock()
 	if keys == 0 && !s.outage.on && s.lastErr != nil {
 		s.lastErr, s.errNew = nil, true

@@ -91,6 +91,12 @@ func setupWith(t *testing.T, o *pebblestore.Options) *bed {
 func bubble(t *testing.T, f func(b *bed)) {
 	t.Helper()
 	t.Parallel()
+	bubbleHere(t, f)
+}
+
+// bubbleHere is bubble for a test that is not parallel to others.
+func bubbleHere(t *testing.T, f func(b *bed)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(setup(t)) })
 }
 

@@ -43,6 +43,7 @@ func (k *sinkExecutor) open(at event.Position) (event.Position, error) {
 	}
 	k.term = program.Session{Key: k.config.Key, Term: k.lease.Term(), History: head.History}
 	begin := before(k.config.From)
+	patience := time.Now().Add(k.config.LeaseTTL) // no former worker goes on for longer
 	for tries := 1; ; tries++ {
 		err := k.call(func() (err error) {
 			k.at, err = k.target.Begin(k.context, k.term, begin, head.Position)
@@ -55,7 +56,7 @@ func (k *sinkExecutor) open(at event.Position) (event.Position, error) {
 			}
 			k.row = k.at
 			return k.at, nil
-		case errors.Is(err, store.ErrHistory) && k.grown(&head):
+		case errors.Is(err, store.ErrHistory) && time.Now().Before(patience) && k.grown(&head):
 			tries-- // the worker before went on until it was fenced
 			continue
 		case errors.Is(err, store.ErrHistory) || program.Judge(err).Action == program.Halt:

@@ -79,7 +79,7 @@ func (t *table) rows() []event.Position {
 	return slices.Clone(t.written)
 }
 
-func sinkOf(t *table, o projection.Options) *projection.Sink {
+func sinkOf(t projection.Target, o projection.Options) *projection.Sink {
 	return projection.NewSink("rows", t, store.MatchTypes(Deposited{}.EventType())...).With(o)
 }
 
@@ -137,6 +137,32 @@ func TestATargetOfAnotherStoreHalts(t *testing.T) {
 		t.Fatalf("halted because of %v", w.Status().Err)
 	}
 	w.drains()
+}
+
+// busy is a target that something is appended during each Begin of.
+type busy struct {
+	*table
+	meanwhile func()
+}
+
+func (y *busy) Begin(ctx context.Context, s projection.Session, from, head event.Position) (event.Position, error) {
+	y.meanwhile()
+	return y.table.Begin(ctx, s, from, head)
+}
+
+func TestATargetOfAnotherStoreHaltsUnderTrafficToo(t *testing.T) {
+	bubble(t, func(b *bed) {
+		y := &busy{&table{began: true, at: 1_000_000}, func() {
+			b.deposit(1, "a")
+			pass(50 * time.Millisecond)
+		}}
+		w := b.start(b.config(sinkOf(y, projection.Options{})))
+		w.becomes(worker.Halted)
+		if !errors.Is(w.Status().Err, store.ErrHistory) {
+			b.Fatalf("halted because of %v", w.Status().Err)
+		}
+		w.drains()
+	})
 }
 
 func TestAPoisonInAPageIsFoundAndTheRestIsWritten(t *testing.T) {

@@ -125,3 +125,27 @@ func TestSkipTakesAParkedEventOutForGood(t *testing.T) {
 		w.drains()
 	})
 }
+
+func TestASkipWhoseCommitIsRefusedIsDoneWithoutTheWorker(t *testing.T) {
+	bubble(t, func(b *bed) {
+		p := mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error {
+			return projection.Park(errBroken)
+		})
+		b.deposit(1, "a")
+		w := b.start(b.config(p))
+		w.waits(1)
+		// It does not know yet that somebody has ended its lease.
+		if err := b.store.Subscriber(b.config(p).Key).ReleaseLease(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+		defer cancel()
+		if err := w.Skip(ctx, "a", 1); err != nil {
+			b.Fatalf("Skip: %v", err)
+		}
+		b.rowsAre(p, "a@1 skipped 1")
+		if err := w.ends(); !errors.Is(err, store.ErrLeaseLost) {
+			b.Fatalf("Run: %v", err)
+		}
+	})
+}

@@ -19,6 +19,8 @@ type Worker struct {
 	subscriber *store.Subscriber
 	log        logger
 	rec        recorder
+	listen     func(wished func()) (stop func()) // for changes of the wish
+	shared     bool                              // other processes may have wishes too
 
 	// Only Run's goroutine touches these.
 	halt      error // why this worker halted itself
@@ -55,6 +57,7 @@ func New(c Config) (*Worker, error) {
 		status: Status{Worker: c.Worker, Key: c.Key, State: Stopped},
 		skips:  newSkips(c.Skips),
 	}
+	w.listen, w.shared = w.subscriber.OnWish, !w.store.Traits().Sole
 	w.log = newLogger(c)
 	w.rec.use(c.Telemetry)
 	return w, nil
@@ -69,7 +72,19 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	if w.started.Swap(true) {
 		return &StateError{Key: w.config.Key, State: w.Status().State, Err: errors.New("Run may be called once")}
 	}
-	defer func() { w.end(err) }()
+	defer w.listen(w.Nudge)()
+	defer func() {
+		if again := protect(func() error { w.end(err); return nil }); again != nil {
+			err = errors.Join(err, again)
+		}
+	}()
+	return w.survive(ctx)
+}
+
+// survive turns a panic of the worker's own code, or of a logger or a callback that it calls,
+// into an error.
+func (w *Worker) survive(ctx context.Context) (err error) {
+	defer recovered(&err)
 	return w.live(ctx)
 }
 
@@ -97,14 +112,16 @@ func (w *Worker) Nudge() {
 
 // end makes what nobody will do any more fail, and reports the last state.
 func (w *Worker) end(err error) {
+	defer func() {
+		w.mu.Lock()
+		w.idle, w.over = false, true
+		w.mu.Unlock()
+		w.failRequests(Stopped, err)
+		w.failWaiters(Stopped, err)
+	}()
 	w.change(func(s *Status) {
 		s.State, s.Term, s.Err = Stopped, 0, err
 	})
-	w.mu.Lock()
-	w.idle, w.over = false, true
-	w.mu.Unlock()
-	w.failRequests(Stopped, err)
-	w.failWaiters(Stopped, err)
 }
 
 // headPatience bounds how long Status waits for a driver that asks over a network.

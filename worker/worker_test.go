@@ -235,3 +235,23 @@ func TestRunMayBeCalledOnce(t *testing.T) {
 	}
 	w.drains()
 }
+
+func TestUntilDoesNotWaitToWriteThatOthersEventsAreCovered(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := balances(projection.Options{})
+		b.deposit(1, "a")
+		c := b.config(m)
+		c.Until = 3
+		w := b.start(c)
+		b.until("its own event is committed", func() bool { return b.info(m).Checkpoint == 1 })
+		b.note()
+		b.note()
+		began := time.Now()
+		if err := w.ends(); err != nil {
+			b.Fatal(err)
+		}
+		if took := time.Since(began); took > 100*time.Millisecond {
+			b.Fatalf("Run ended %v after it could", took)
+		}
+	})
+}

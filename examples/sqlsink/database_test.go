@@ -20,6 +20,13 @@ import (
 var long = flag.Bool("long", os.Getenv("RIFFLE_LONG") != "", "run the long forms of the tests; also RIFFLE_LONG=1")
 
 func TestMain(m *testing.M) {
+	if dialect := os.Getenv(childEnv); dialect != "" {
+		if err := workUntilKilled(sqlsink.Dialect(dialect), os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, dialect, err)
+			os.Exit(1)
+		}
+		return
+	}
 	server := goleak.IgnoreAnyFunction("github.com/riffle-go/riffle/examples/sqlsink.(*server).wait")
 	goleak.VerifyTestMain(m, server, goleak.Cleanup(func(code int) {
 		if started != nil {

@@ -48,6 +48,16 @@ func (o *ordeal) chance(n int, what string) bool {
 	return true
 }
 
+// happened returns how many faults there were.
+func (o *ordeal) happened() (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, times := range o.is {
+		n += times
+	}
+	return n
+}
+
 func (o *ordeal) intN(n int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -83,8 +93,8 @@ func (o *ordeal) commit() fault {
 	return none
 }
 
-// open begins a life.
-func (o *ordeal) open() (*store.Store, []*engine.Engine) {
+// open begins a life. Workers have so much time to drain.
+func (o *ordeal) open(drain time.Duration) (*store.Store, []*engine.Engine) {
 	o.Helper()
 	options := quiet()
 	options.FS, options.FreeSpace = o.fs, pebblestore.NoFreeSpaceCheck
@@ -97,7 +107,7 @@ func (o *ordeal) open() (*store.Store, []*engine.Engine) {
 	}
 	var engines []*engine.Engine
 	for range 2 { // the second one stands by
-		e, err := engine.New(engine.Config{Store: st, Projections: []projection.Projection{o.sink}, LeaseTTL: ttl, ShutdownTimeout: 50 * time.Millisecond})
+		e, err := engine.New(engine.Config{Store: st, Projections: []projection.Projection{o.sink}, LeaseTTL: ttl, ShutdownTimeout: drain})
 		if err != nil {
 			o.Fatal(err)
 		}
@@ -109,7 +119,7 @@ func (o *ordeal) open() (*store.Store, []*engine.Engine) {
 // live is one life.
 func (o *ordeal) live() {
 	o.Helper()
-	st, engines := o.open()
+	st, engines := o.open(50 * time.Millisecond)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	for _, e := range engines {
@@ -228,16 +238,16 @@ func TestEveryEventIsAppliedOnceWhateverIsKilled(t *testing.T) {
 				PageSize: 6, Retry: projection.Retry{Initial: time.Millisecond, Max: 2 * time.Millisecond},
 			}),
 		}
-		lives := 15
+		faults := 50
 		switch {
 		case *long:
-			lives = 500
+			faults = 500
 		case testing.Short():
-			lives = 5
+			faults = 20
 		}
 		l.set(o.inside)
 		db.faults.set(o.commit)
-		for n := 0; n < lives && !t.Failed(); n++ {
+		for o.happened() < faults && !t.Failed() {
 			o.live()
 		}
 		l.set(nil)
@@ -251,38 +261,44 @@ func TestEveryEventIsAppliedOnceWhateverIsKilled(t *testing.T) {
 func (o *ordeal) settle() {
 	o.Helper()
 	o.zombies.Wait()
-	st, engines := o.open()
+	st, engines := o.open(0)
 	defer func() {
 		if err := st.Close(); err != nil {
 			o.Error(err)
 		}
 	}()
-	e := engines[0]
+	o.db.settle(o.T, st, engines[0])
+}
+
+// settle lets an engine handle everything that there is in a store, and compares the tables
+// with it.
+func (db *database) settle(t *testing.T, st *store.Store, e *engine.Engine) {
+	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; {
-		if err := e.CatchUp(o.Context()); err != nil {
-			o.Fatal(err)
+		if err := e.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		all, err := e.Status(o.Context())
+		all, err := e.Status(t.Context())
 		if err != nil {
-			o.Fatal(err)
+			t.Fatal(err)
 		}
 		if all[0].Parked == 0 && all[0].Waiting == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			o.Fatalf("events are still set aside: %+v", all[0])
+			t.Fatalf("events are still set aside: %+v", all[0])
 		}
-		if err := e.Retry(o.Context(), "ledger", ""); err != nil {
-			o.Fatal(err)
+		if err := e.Retry(t.Context(), "ledger", ""); err != nil {
+			t.Fatal(err)
 		}
 	}
-	want, err := logged(o.Context(), st)
+	want, err := logged(t.Context(), st)
 	if err != nil {
-		o.Fatal(err)
+		t.Fatal(err)
 	}
 	if len(want) == 0 {
-		o.Fatal("nothing has happened")
+		t.Fatal("nothing has happened")
 	}
-	o.db.check(o, want)
-	o.db.checkOrder(o)
+	db.check(t, want)
+	db.checkOrder(t)
 }

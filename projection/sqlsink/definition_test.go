@@ -107,8 +107,8 @@ func TestOnlyASinkWithAResetCanGoBack(t *testing.T) {
 	}
 }
 
-// The program of a sink without anything to do is at fault; all other faults stop the sink
-// before it asks the database.
+// Faults are the program's, which an engine refuses, and they stop the sink before it asks
+// the database.
 func TestFaultsOfADefinitionStopTheSink(t *testing.T) {
 	t.Parallel()
 	db := setup(t)
@@ -138,9 +138,13 @@ func TestFaultsOfADefinitionStopTheSink(t *testing.T) {
 			if !errors.Is(err, store.ErrInvalid) {
 				t.Fatalf("Begin: %v, want ErrInvalid", err)
 			}
+			fault := tt.sink.With(projection.Options{PageSize: 7}).Program().Fault
+			if !errors.Is(fault, store.ErrInvalid) {
+				t.Fatalf("the program's fault: %v, want ErrInvalid", fault)
+			}
 			for _, want := range tt.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not name %q", err, want)
+				if !strings.Contains(err.Error(), want) || !strings.Contains(fault.Error(), want) {
+					t.Errorf("%q or the program's %q does not name %q", err, fault, want)
 				}
 			}
 		})

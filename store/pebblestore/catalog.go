@@ -129,7 +129,7 @@ func (*driver) Limits() store.Limits { return limits() }
 func (d *driver) Traits() store.Traits {
 	return store.Traits{
 		Dense: true, Ordered: true, Backward: true, AtomicEmits: true, MonotoneTime: true,
-		Durable: d.opts.Sync == SyncAlways, ReliableWake: true,
+		Durable: d.opts.Sync == SyncAlways, ReliableWake: true, Sole: true,
 	}
 }
 

@@ -202,7 +202,7 @@ func (d *Driver) Head(ctx context.Context) (store.Head, error) {
 func (d *Driver) Traits() store.Traits {
 	return store.Traits{
 		Dense: true, Ordered: true, Backward: true, AtomicEmits: true,
-		MonotoneTime: true, ReliableWake: true, Durable: d.opts.Durable,
+		MonotoneTime: true, ReliableWake: true, Sole: true, Durable: d.opts.Durable,
 	}
 }
 
