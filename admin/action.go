@@ -40,6 +40,9 @@ type actionView struct {
 // destructive are the verbs that must repeat the projection's name.
 var destructive = []string{VerbSkip, VerbRewind, VerbRebuild, VerbRelease}
 
+// keyed are the verbs that concern a key.
+var keyed = []string{VerbSkip, VerbRetry}
+
 const (
 	maxReason = 500 // bytes
 	// afterFor bounds the look at a subscription after an action.
@@ -49,13 +52,13 @@ const (
 // post makes the answer of an action's route.
 func post(verb string) func(h *Handler, r *http.Request) (any, error) {
 	return func(h *Handler, r *http.Request) (any, error) {
-		if p := parameters(r); p.err != nil {
-			return nil, p.err
-		}
 		in := actionInput{}
-		decoded := decodeBody(r, &in)
+		faulty := decodeBody(r, &in)
+		if p := parameters(r); p.err != nil {
+			faulty = p.err
+		}
 		in.Verb, in.Projection = verb, r.PathValue("name")
-		return h.perform(r, in, decoded)
+		return h.perform(r, in, faulty)
 	}
 }
 
@@ -94,7 +97,11 @@ func (h *Handler) perform(r *http.Request, in actionInput, faulty error) (view a
 			panic(p)
 		}
 	}()
-	if err := h.mayAct(r, Action{Verb: in.Verb, Projection: in.Projection, Key: in.Key}); err != nil {
+	asked := Action{Verb: in.Verb, Projection: in.Projection}
+	if slices.Contains(keyed, in.Verb) {
+		asked.Key = in.Key // else who may act on this key alone would act on all of them
+	}
+	if err := h.mayAct(r, asked); err != nil {
 		return actionView{}, err
 	}
 	if faulty != nil {
@@ -148,6 +155,8 @@ func (in *actionInput) check() error {
 		return p
 	}
 	switch {
+	case in.Key != "" && !slices.Contains(keyed, in.Verb):
+		return invalid("key", "has no meaning here: to %s concerns all keys", in.Verb)
 	case in.Verb == VerbPause && in.Reason == "":
 		return invalid("reason", "is empty; say why, for whoever finds it paused")
 	case len(in.Reason) > maxReason:

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -20,6 +19,7 @@ type backupsView struct {
 	Running bool         `json:"running"`
 	Items   []backupView `json:"items"` // the latest, at most 100
 	Total   int          `json:"total"`
+	Error   *errorView   `json:"error"` // why they cannot be listed
 }
 
 // backupView is a backup; its directory is named so.
@@ -76,14 +76,18 @@ func (h *Handler) backupPrefix() string {
 
 // backups lists the backups of this store, the latest first. A directory that does not exist
 // has none.
-func (h *Handler) backups() (backupsView, error) {
+func (h *Handler) backups() backupsView {
 	v := backupsView{Enabled: h.options.BackupDir != "", Running: len(h.backup) > 0, Items: []backupView{}}
 	if !v.Enabled {
-		return v, nil
+		return v
 	}
 	entries, err := os.ReadDir(h.options.BackupDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return v, fmt.Errorf("admin: list the backups: %w", err)
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pe.Err // where the directory is concerns nobody here
+		}
+		v.Error = errorOf(err)
+		return v
 	}
 	for _, e := range entries {
 		stamp, ours := strings.CutPrefix(e.Name(), h.backupPrefix())
@@ -99,7 +103,7 @@ func (h *Handler) backups() (backupsView, error) {
 	for i := range v.Items {
 		v.Items[i].Bytes = sizeOf(filepath.Join(h.options.BackupDir, v.Items[i].Name))
 	}
-	return v, nil
+	return v
 }
 
 // sizeOf adds up the files of a backup. What cannot be seen counts nothing.

@@ -38,15 +38,20 @@ type DiskSpace struct {
 	_     struct{}
 }
 
-// diskFor is how old numbers of the disk may be.
-const diskFor = 5 * time.Second
+const (
+	// diskFor is how old numbers of the disk may be.
+	diskFor = 5 * time.Second
+	// diskWithin is how long a request waits for them at most: it has other things to show.
+	diskWithin = 2 * time.Second
+)
 
 // diskCache asks Options.Disk now and then. Its owner uses it from one goroutine at a time.
 type diskCache struct {
-	ask  func(context.Context) (Disk, error)
-	at   time.Time
-	disk *Disk
-	err  error
+	ask    func(context.Context) (Disk, error)
+	within time.Duration // that a request waits
+	at     time.Time
+	disk   *Disk
+	err    error
 }
 
 // now returns the numbers of a moment ago, nil when nobody knows them.
@@ -54,8 +59,13 @@ func (c *diskCache) now(ctx context.Context) (*Disk, error) {
 	if c.ask == nil || !c.at.IsZero() && time.Since(c.at) < diskFor {
 		return c.disk, c.err
 	}
+	within, cancel := context.WithTimeout(ctx, c.within)
+	defer cancel()
+	d, err := c.ask(within)
+	if err != nil && ctx.Err() != nil {
+		return nil, err // the request ended, which tells nothing about the disk
+	}
 	c.at, c.disk = time.Now(), nil
-	d, err := c.ask(ctx)
 	if errors.Is(err, store.ErrUnsupported) {
 		err = nil
 	} else if err == nil {

@@ -3,11 +3,14 @@ package admin_test
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/riffle-go/riffle/admin"
+	"github.com/riffle-go/riffle/engine"
 )
 
 func TestARequestEndsInTime(t *testing.T) {
@@ -78,4 +81,61 @@ func query(path string) string {
 		return "aggregate=" + url.QueryEscape(string(Accounts))
 	}
 	return ""
+}
+
+// A page says what is wrong, as a page.
+func TestPagesOfAClosedStoreSayWhy(t *testing.T) {
+	t.Parallel()
+	b := filled(t, setupOptions{idle: true})
+	bare, err := engine.New(engine.Config{Store: b.store})
+	b.must(err)
+	h, err := admin.New(bare, &admin.Options{Authorize: operator})
+	b.must(err)
+	b.serve(h)
+	b.must(b.store.Close())
+	b.until("the last sample is old", func() bool { return b.get("api/v1/overview").status != 200 })
+	for _, path := range []string{"", "subscriptions", "subscription?name=x", "events", "event?position=1", "store", "models", "model?name=x", "state?name=x&key=y"} {
+		b.html(path).shows(http.StatusServiceUnavailable, "<main", "The store is closed")
+	}
+	for _, verb := range []string{"pause", "resume", "retry", "release"} { // of projections whose code is elsewhere too
+		b.form("subscription", "name", "balances", "verb", verb, "confirm", "balances", "reason", "x").shows(http.StatusServiceUnavailable, "<main", "The store is closed")
+	}
+}
+
+func TestAPanicBehindAPageIsAPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t, setupOptions{idle: true, admin: &admin.Options{AuthorizeRead: func(*http.Request, admin.Action) error { panic("a secret") }}})
+	a := b.html("events")
+	a.shows(http.StatusInternalServerError, "<main", "the log of the service tells what")
+	a.hides("secret")
+	if n := len(b.log.with(t, "admin: a request panicked")); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// The browser of events needs the types, not the directory of backups.
+func TestEventsAreShownWithoutTheDirectoryOfBackups(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "no directory")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := filled(t, setupOptions{idle: true, admin: &admin.Options{BackupDir: file}})
+	b.html("events").shows(http.StatusOK, "bank/account.opened")
+	b.html("store").shows(http.StatusOK, "The backups could not be listed", "not a directory")
+	var v struct {
+		Backups struct{ Error *struct{ Text string } }
+	}
+	if b.get("api/v1/store").into(&v); v.Backups.Error == nil {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A query that cannot be read selects nothing, rather than everything.
+func TestAFilterThatIsNotWellFormedIsRefused(t *testing.T) {
+	t.Parallel()
+	b := filled(t, setupOptions{idle: true})
+	for _, query := range []string{"type=x%zz", "id=a;b", "%"} {
+		b.html("events?"+query).shows(http.StatusBadRequest, "is not well-formed")
+	}
 }

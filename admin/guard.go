@@ -103,7 +103,7 @@ func (h *Handler) knownHost(hostport string) bool {
 		return true
 	}
 	for _, known := range h.options.Hosts {
-		known = strings.ToLower(known)
+		known = strings.ToLower(strings.TrimSuffix(known, "."))
 		below, wild := strings.CutPrefix(known, "*.")
 		switch {
 		case known == "*", known == host, wild && strings.HasSuffix(host, "."+below):
@@ -126,15 +126,20 @@ func faultOfHost(host string) string {
 }
 
 // redirectIntoPrefix sends a request for the prefix itself to the page, whose links are
-// relative: /admin to /admin/.
-func redirectIntoPrefix(w http.ResponseWriter, r *http.Request) {
+// relative: /admin to /admin/. It does nothing when the request is there already, and the
+// prefix was stripped with its slash.
+func redirectIntoPrefix(w http.ResponseWriter, r *http.Request) bool {
 	asked := r.RequestURI
 	if at := strings.IndexAny(asked, "?#"); at >= 0 {
 		asked = asked[:at]
 	}
-	to := "./" + asked[strings.LastIndexByte(asked, '/')+1:] + "/"
-	w.Header().Set("Location", to)
+	last := asked[strings.LastIndexByte(asked, '/')+1:]
+	if last == "" {
+		return false
+	}
+	w.Header().Set("Location", "./"+last+"/")
 	w.WriteHeader(http.StatusPermanentRedirect)
+	return true
 }
 
 func stack() string { return string(debug.Stack()) }

@@ -26,6 +26,7 @@ type Handler struct {
 	cross  *http.CrossOriginProtection
 	api    *http.ServeMux // below api/
 	page   *http.ServeMux // everything else
+	pages  *pages
 	sample *sampler
 	hub    *hub
 	backup chan struct{} // held while a backup is made
@@ -72,8 +73,7 @@ func (h *Handler) Close() { h.hub.close() }
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.recover(w, r)
 	secure(w.Header())
-	if r.URL.Path == "" {
-		redirectIntoPrefix(w, r)
+	if r.URL.Path == "" && redirectIntoPrefix(w, r) {
 		return
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
@@ -85,7 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r)
 	}
 	mux := h.page
-	if path == "api" || strings.HasPrefix(path, "api/") {
+	if isAPI(path) {
 		mux = h.api
 	}
 	if !strings.HasPrefix(r.URL.Path, "/") { // the prefix was stripped with its slash
@@ -108,8 +108,15 @@ func (h *Handler) recover(w http.ResponseWriter, r *http.Request) {
 		panic(p)
 	}
 	h.logger.ErrorContext(r.Context(), "admin: a request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", stack())
-	h.fail(w, r, errPanic)
+	if isAPI(strings.TrimPrefix(r.URL.EscapedPath(), "/")) {
+		h.fail(w, r, errPanic)
+	} else {
+		h.pages.fail(w, r, errPanic)
+	}
 }
+
+// isAPI says whether a path, still escaped, is below api.
+func isAPI(escaped string) bool { return escaped == "api" || strings.HasPrefix(escaped, "api/") }
 
 // mayRead asks Options.AuthorizeRead.
 func (h *Handler) mayRead(r *http.Request, projection, key string) error {

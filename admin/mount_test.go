@@ -82,6 +82,14 @@ func TestThePrefixItselfLeadsToThePage(t *testing.T) {
 			t.Errorf("%s: %d %s", uri, w.Code, got)
 		}
 	}
+	// Where the prefix is stripped with its slash, the page is there: a mux would lead back from
+	// "/a/b//", for ever.
+	r := httptest.NewRequest("GET", "/a/b/?", nil)
+	r.Host = "127.0.0.1"
+	w := httptest.NewRecorder()
+	if http.StripPrefix("/a/b/", b.handler).ServeHTTP(w, r); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "<h1>Overview") {
+		t.Errorf("/a/b/: %d to %q", w.Code, w.Header().Get("Location"))
+	}
 	for _, prefix := range []string{"/a/b/", ""} { // stripped with the slash, or not at all
 		r := httptest.NewRequest("GET", fmt.Sprint(prefix, map[bool]string{true: "/"}[prefix == ""], "api/v1/overview"), nil)
 		r.Host = "127.0.0.1"

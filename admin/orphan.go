@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/riffle-go/riffle/store"
@@ -11,11 +12,11 @@ import (
 // records are enough for that: the program that has its code obeys when it runs.
 func (h *Handler) runOrphaned(ctx context.Context, in actionInput) error {
 	row, err := h.store.Projection(ctx, in.Projection)
-	if err != nil || row.Deleted {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrInvalid), err == nil && row.Deleted:
 		return unknown(in.Projection)
+	case err != nil:
+		return err
 	}
 	switch in.Verb {
 	case VerbSkip, VerbRewind, VerbRebuild:

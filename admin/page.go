@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"html/template"
 	"net/http"
 	"time"
@@ -28,6 +29,7 @@ func (h *Handler) mountPages(mux *http.ServeMux) error {
 		return err
 	}
 	p := &pages{h: h, assets: files, templates: templates}
+	h.pages = p
 	mux.HandleFunc("GET /assets/{path...}", p.serveAsset)
 	for path, show := range map[string]pageHandler{
 		"/{$}":           p.overview,
@@ -87,12 +89,7 @@ func (p *pages) get(show pageHandler) http.HandlerFunc {
 		ctx, cancel := p.h.reads(r)
 		defer cancel()
 		r = r.WithContext(ctx)
-		projection, key := "", "" // in other pages these are names of events and nothing
-		switch r.URL.Path {
-		case "/subscription", "/model", "/state":
-			projection, key = r.URL.Query().Get("name"), r.URL.Query().Get("key")
-		}
-		err := p.h.mayRead(r, projection, key)
+		err := p.mayRead(r)
 		if err != nil {
 			p.fail(w, r, err)
 			return
@@ -106,10 +103,27 @@ func (p *pages) get(show pageHandler) http.HandlerFunc {
 	}
 }
 
+// mayRead asks about what a page shows. It has to look at the query as the page does: what
+// is asked about must be what is shown.
+func (p *pages) mayRead(r *http.Request) error {
+	q := dropEmpty(r).URL.Query()
+	projection, key := q.Get("name"), q.Get("key")
+	switch r.URL.Path {
+	case "/subscription": // all of it, beside what was set aside of a key
+		if err := p.h.mayRead(r, projection, ""); err != nil || key == "" {
+			return err
+		}
+	case "/model", "/state":
+	default: // here these are names of events and nothing
+		projection, key = "", ""
+	}
+	return p.h.mayRead(r, projection, key)
+}
+
 // fail shows an error as a page.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem := asProblem(err)
-	if problem.private {
+	if problem.private && !errors.Is(err, errPanic) {
 		p.h.logger.ErrorContext(r.Context(), "admin: request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
 	if problem.allow != "" {

@@ -1,6 +1,10 @@
 package admin
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+	"net/url"
+)
 
 // doneText is what the page says after an action; the address of the page has the short
 // name alone, so that nobody can put words into the page by a link.
@@ -85,12 +89,23 @@ func (p *pages) refused(w http.ResponseWriter, r *http.Request, f *frame, form t
 	p.render(w, r, f)
 }
 
-// formOf reads the fields of a form.
+// formOf reads the fields of a form. A key that stands in the page is escaped there: fields
+// of HTML cannot hold a NUL, and browsers change the ends of lines.
 func formOf(r *http.Request) (tried, error) {
 	err := r.ParseForm()
+	if _, large := errors.AsType[*http.MaxBytesError](err); err != nil && !large {
+		err = invalid("form", "is not well-formed: %.100v", err)
+	}
 	get := r.PostForm.Get
+	key := get("key")
+	if escaped := get("escaped_key"); escaped != "" {
+		var bad error
+		if key, bad = url.QueryUnescape(escaped); bad != nil && err == nil {
+			err = invalid("escaped_key", "is not well-formed: %.100v", bad)
+		}
+	}
 	return tried{
-		Verb: get("verb"), Key: get("key"), Position: get("position"),
+		Verb: get("verb"), Key: key, Position: get("position"),
 		To: get("to"), Reason: get("reason"), Confirm: get("confirm"),
 	}, err
 }

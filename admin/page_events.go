@@ -42,11 +42,11 @@ func (p *pages) events(r *http.Request) (*frame, error) {
 	for name := range body.Filter {
 		body.Narrow = body.Narrow || (name != "after" && name != "before" && name != "order" && name != "limit")
 	}
-	v, err := p.h.storeView(r.Context())
+	types, err := p.h.aggregates(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	body.Types = v.Aggregates
+	body.Types = types
 	f := p.frame("events", "events", "Events", nil)
 	q, err := p.h.eventsQuery(refine(asked))
 	if err == nil {
@@ -63,7 +63,8 @@ func (p *pages) events(r *http.Request) (*frame, error) {
 	return f, nil
 }
 
-// dropEmpty removes the fields of a form that were left empty.
+// dropEmpty removes the fields of a form that were left empty. Only points in time lose the
+// space around them: names, ids and keys may begin or end with it.
 func dropEmpty(r *http.Request) *http.Request {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -72,8 +73,11 @@ func dropEmpty(r *http.Request) *http.Request {
 	for name, values := range q {
 		kept := values[:0]
 		for _, v := range values {
-			if strings.TrimSpace(v) != "" {
-				kept = append(kept, strings.TrimSpace(v))
+			if name == "from" || name == "to" {
+				v = strings.TrimSpace(v)
+			}
+			if v != "" {
+				kept = append(kept, v)
 			}
 		}
 		if q[name] = kept; len(kept) == 0 {
@@ -86,7 +90,10 @@ func dropEmpty(r *http.Request) *http.Request {
 // refine makes parameters of the API of what people write into the form: times without a
 // zone, and a box for events without a routing key.
 func refine(r *http.Request) *http.Request {
-	q := r.URL.Query()
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return r // parameters says what is wrong
+	}
 	if q.Has("unkeyed") {
 		q.Del("unkeyed")
 		q.Set("routing_key", "")

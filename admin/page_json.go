@@ -1,8 +1,9 @@
 package admin
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -11,8 +12,12 @@ import (
 // A piece is a part of a shown payload; Class says how it looks. Templates escape the text.
 type piece struct{ Class, Text string }
 
-// maxShown is how much of a payload the page shows.
-const maxShown = 256 << 10
+const (
+	// maxShown is how much of a payload the page shows.
+	maxShown = 256 << 10
+	// maxPathName is how much of a name stands in the path of a value.
+	maxPathName = 64
+)
 
 // A line of a shown payload. Path names the value in it, Changed says that it differs from
 // what it is compared with.
@@ -28,14 +33,70 @@ func linesOf(data []byte) []line {
 	if len(data) == 0 {
 		return []line{{Tokens: []piece{{"code-mark", "(empty)"}}}}
 	}
-	var b bytes.Buffer
-	if json.Indent(&b, data, "", "  ") != nil {
+	if !json.Valid(data) {
 		if !utf8.Valid(data) {
 			return []line{{Tokens: []piece{{"code-mark", "(" + formatBytes(int64(len(data))) + " that are no text)"}}}}
 		}
 		return linesFrom(shorten([]piece{{"", formatKeyLines(string(data))}}))
 	}
-	return linesFrom(shorten(splitJSON(b.String())))
+	return linesFrom(shorten(splitJSON(layOut(data, maxShown))))
+}
+
+// layOut is json.Indent for valid JSON, but ends soon after so many bytes: what is deeply
+// nested takes many times its size when it is indented.
+func layOut(data []byte, most int) string {
+	var b strings.Builder
+	depth, opened := 0, false
+	newline := func() {
+		b.WriteByte('\n')
+		for range depth {
+			b.WriteString("  ")
+		}
+	}
+	for i := 0; i < len(data) && b.Len() <= most; i++ {
+		c := data[i]
+		if strings.IndexByte(" \t\r\n", c) >= 0 {
+			continue
+		}
+		closes := c == '}' || c == ']'
+		if opened && !closes {
+			depth++
+			newline()
+		}
+		if closes && !opened {
+			depth--
+			newline()
+		}
+		opened = c == '{' || c == '['
+		switch c {
+		case '"':
+			end := endOfString(data[i:])
+			b.Write(data[i : i+min(end, most+1)])
+			i += end - 1
+		case ',':
+			b.WriteByte(c)
+			newline()
+		case ':':
+			b.WriteString(": ")
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// endOfString finds what lies behind the string that a text begins with; one that was cut
+// ends with the text.
+func endOfString[T string | []byte](text T) int {
+	for end := 1; end < len(text); end++ {
+		switch text[end] {
+		case '"':
+			return end + 1
+		case '\\':
+			end++
+		}
+	}
+	return len(text)
 }
 
 // linesFrom cuts tokens at line breaks, and finds the paths of values by the indentation.
@@ -63,6 +124,9 @@ func linesFrom(tokens []piece) []line {
 				name = strings.Trim(t.Text, `"`)
 				break
 			}
+		}
+		if len(name) > maxPathName { // each line below it has it in its path
+			name = fmt.Sprintf("%s%08x", cut(name, maxPathName), crc32.ChecksumIEEE([]byte(name)))
 		}
 		if name == "" { // an element of an array, or a bracket
 			parent := strings.Join(above, ".")
@@ -103,38 +167,27 @@ func compare(now, before []line) (names []string) {
 	return names
 }
 
-// splitJSON finds the tokens of valid, laid out JSON.
+// splitJSON finds the tokens of valid JSON, whose last string may have been cut.
 func splitJSON(text string) []piece {
+	const marks = "{}[]:, \n"
 	var tokens []piece
-	add := func(class, text string) {
-		if last := len(tokens) - 1; last >= 0 && tokens[last].Class == class {
-			tokens[last].Text += text
-			return
-		}
-		tokens = append(tokens, piece{class, text})
-	}
+	add := func(class, text string) { tokens = append(tokens, piece{class, text}) }
 	for len(text) > 0 {
 		switch c := text[0]; {
 		case c == '"':
-			end := 1
-			for text[end] != '"' {
-				if text[end] == '\\' {
-					end++
-				}
-				end++
-			}
-			end++
+			end := endOfString(text)
 			class := "code-text"
 			if strings.HasPrefix(text[end:], ":") {
 				class = "code-name"
 			}
 			add(class, formatKeyLines(text[:end]))
 			text = text[end:]
-		case strings.IndexByte("{}[]:, \n", c) >= 0:
-			add("code-mark", text[:1])
-			text = text[1:]
+		case strings.IndexByte(marks, c) >= 0:
+			rest := strings.TrimLeft(text, marks)
+			add("code-mark", text[:len(text)-len(rest)])
+			text = rest
 		default:
-			end := strings.IndexAny(text, "{}[]:, \n")
+			end := strings.IndexAny(text, marks)
 			if end < 0 {
 				end = len(text)
 			}

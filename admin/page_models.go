@@ -53,16 +53,19 @@ func (v modelPage) NextStates() string {
 	return link("model", "name", v.Name, "prefix", v.Prefix, "after", v.States.Next)
 }
 
+// roomy gives a line room to break.
+var roomy = strings.NewReplacer(",", ", ", ":", ": ")
+
 // Summary is the beginning of a state on one line.
 func (v payloadView) Summary() string {
-	const most = 160
+	const most = 160 // characters
 	if v.Shown == shownHidden || v.Shown == shownOmitted {
 		return ""
 	}
 	var b strings.Builder
-	for _, part := range splitJSON(string(v.Data)) {
-		if part.Class == "code-mark" { // room to break the line
-			part.Text = strings.NewReplacer(",", ", ", ":", ": ").Replace(part.Text)
+	for _, part := range splitJSON(string(v.Data[:min(len(v.Data), 8*most)])) { // the end is cut off anyway
+		if part.Class == "code-mark" {
+			part.Text = roomy.Replace(part.Text)
 		}
 		b.WriteString(part.Text)
 	}

@@ -13,6 +13,7 @@ type overviewPage struct {
 	Subscriptions []subscriptionView
 	Attention     []subscriptionView
 	Events        []eventView
+	Failed        *errorView // why nothing can be written
 }
 
 const latestEvents = 8
@@ -32,7 +33,7 @@ func (p *pages) overview(r *http.Request) (*frame, error) {
 		return nil, err
 	}
 	return p.frame("overview", "overview", "Overview", overviewPage{
-		Overview: v, Subscriptions: subscriptions.Items, Events: events.Items,
+		Overview: v, Subscriptions: subscriptions.Items, Events: events.Items, Failed: errorOf(p.h.store.Err()),
 		Attention: slices.DeleteFunc(slices.Clone(subscriptions.Items), func(s subscriptionView) bool { return !s.NeedsAttention() }),
 	}), nil
 }

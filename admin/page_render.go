@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ func funcs(icons map[string]template.HTML) template.FuncMap {
 		"key":     formatKey,
 		"lines":   linesOf,
 		"link":    link,
+		"escape":  url.QueryEscape,
 		"badge":   badgeOf,
 		"states":  func() []worker.State { return shownStates },
 		"dict":    dict,

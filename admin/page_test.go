@@ -2,15 +2,20 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/riffle-go/riffle/store"
 )
 
 // The browser tests hold the script of the page against the same file.
@@ -158,5 +163,124 @@ func TestLinksCarryAnyName(t *testing.T) {
 	t.Parallel()
 	if got, want := link("state", "name", "a/b", "key", "x&y=\x00?", "version", ""), "state?name=a%2Fb&key=x%26y%3D%00%3F"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// What is nested deeply, or consists of brackets alone, costs no more than what is shown.
+func TestLayingOutAPayloadIsBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("n", 100<<10)
+	for what, data := range map[string]string{
+		"deep":      strings.Repeat("[", 9000) + strings.Repeat("1,", 500_000) + "1" + strings.Repeat("]", 9000),
+		"brackets":  "[" + strings.Repeat("[],", 500_000) + "[]]",
+		"long name": `{"` + long + `":[` + strings.Repeat("1,", 500_000) + "1]}",
+		"long text": `["` + strings.Repeat(long, 20) + `"]`,
+	} {
+		lines := linesOf([]byte(data))
+		text, paths := 0, 0
+		for _, l := range lines {
+			text += len(l.text())
+			paths += len(l.Path)
+		}
+		if text > maxShown+100 || paths > 64*maxShown {
+			t.Errorf("%s: %d bytes of text and %d of paths are kept", what, text, paths)
+		}
+		if last := lines[len(lines)-1].text(); !strings.Contains(last, "not shown here") {
+			t.Errorf("%s ends with %.100q", what, last)
+		}
+		if s := (payloadView{Shown: shownFull, Data: json.RawMessage(data)}).Summary(); len(s) > 700 {
+			t.Errorf("%s: a summary of %d bytes", what, len(s))
+		}
+	}
+}
+
+func TestLayOutIsThatOfJSON(t *testing.T) {
+	t.Parallel()
+	values := rapid.Custom(func(t *rapid.T) any { return anyJSON(t, 3) })
+	rapid.Check(t, func(t *rapid.T) {
+		data, err := json.Marshal(values.Draw(t, "value"))
+		if err != nil {
+			t.Skip(err)
+		}
+		want, err := json.MarshalIndent(json.RawMessage(data), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		spaced, err := json.MarshalIndent(json.RawMessage(data), "\t", " \n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range [][]byte{data, want, spaced} {
+			if got := layOut(in, len(want)); got != string(want) {
+				t.Fatalf("%s is laid out as %s, want %s", in, got, want)
+			}
+		}
+	})
+}
+
+func TestMaskingIsBoundedInDepth(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int, inner string) []byte {
+		return []byte(strings.Repeat("[", depth) + inner + strings.Repeat("]", depth))
+	}
+	if got := string(masked(nested(3, `{"a":[]},1`))); got != `[[[{"a":[]},"number"]]]` {
+		t.Error(got)
+	}
+	if got, want := string(masked(nested(maxShapeDepth, `{"a":[1]},[["secret"]],2`))), string(nested(maxShapeDepth, `"object","array","number"`)); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	var wide strings.Builder
+	wide.WriteString(`{"x":1`)
+	for i := range 50_000 {
+		wide.WriteString(`,"f` + strconv.Itoa(i) + `":1`)
+	}
+	wide.WriteString("}")
+	began := time.Now()
+	if got := masked(nested(9000, wide.String())); !json.Valid(got) || len(got) > 200 {
+		t.Errorf("%d bytes", len(got))
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// JSON whose text is no UTF-8 would make the whole answer none.
+func TestJSONThatIsNoTextIsShownAsBase64(t *testing.T) {
+	t.Parallel()
+	h := &Handler{options: Options{Payloads: Full}}
+	v := h.payload("application/json", []byte("{\"a\":\"\xff\"}"), nil)
+	if v.Shown != shownBinary || string(v.Data) != `"eyJhIjoi/yJ9"` {
+		t.Errorf("%s %q", v.Shown, v.Data)
+	}
+	h.options.Payloads = Masked
+	if v := h.payload("application/json", []byte("{\"\xff\":\"\xff\"}"), nil); !utf8.Valid(v.Data) || v.Shown != shownMasked {
+		t.Errorf("%s %q", v.Shown, v.Data)
+	}
+}
+
+// A store that has failed is the first thing to see.
+func TestTheOverviewSaysWhyNothingCanBeWritten(t *testing.T) {
+	t.Parallel()
+	_, h := bare(t)
+	f, err := h.pages.overview(httptest.NewRequest("GET", "/", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() string {
+		w := httptest.NewRecorder()
+		h.pages.render(w, httptest.NewRequest("GET", "/", nil), f)
+		return w.Body.String()
+	}
+	if strings.Contains(shown(), "Nothing can be written") {
+		t.Error("it says so of a store that works")
+	}
+	body, ok := f.Body.(overviewPage)
+	if !ok {
+		t.Fatalf("%T", f.Body)
+	}
+	body.Failed = errorOf(fmt.Errorf("%w: <the disk>", store.ErrFailed))
+	f.Body = body
+	if s := shown(); !strings.Contains(s, "Nothing can be written") || !strings.Contains(s, "&lt;the disk&gt;") {
+		t.Error(s)
 	}
 }

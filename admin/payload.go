@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"strings"
+	"unicode/utf8"
 )
 
 // What a payloadView shows.
@@ -51,7 +52,7 @@ func (h *Handler) payload(contentType string, data []byte, b *budget) payloadVie
 	}
 	readable := isJSON(contentType) && json.Valid(data)
 	switch {
-	case h.options.Payloads == Full && readable:
+	case h.options.Payloads == Full && readable && utf8.Valid(data):
 		v.Shown, v.Data = shownFull, data
 	case h.options.Payloads == Full:
 		v.Shown, v.Data = shownBinary, quoted(base64.StdEncoding.EncodeToString(data))
@@ -76,25 +77,36 @@ func masked(data []byte) json.RawMessage {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var b bytes.Buffer
-	if err := shape(dec, &b); err != nil && !errors.Is(err, io.EOF) {
+	if err := shape(dec, &b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return quoted("JSON that cannot be masked")
 	}
 	return b.Bytes()
 }
 
+// maxShapeDepth is how deep a shape goes; what lies below is an "object" or an "array". Each
+// level of arrays costs a copy of what is in it.
+const maxShapeDepth = 32
+
 // shape writes the next value with the names of types for its scalars, token by token, so
 // that fields keep their order.
-func shape(dec *json.Decoder, b *bytes.Buffer) error {
+func shape(dec *json.Decoder, b *bytes.Buffer, depth int) error {
 	t, err := dec.Token()
 	if err != nil {
 		return err
 	}
 	switch t := t.(type) {
 	case json.Delim:
-		if t == '{' {
-			return shapeObject(dec, b)
+		switch {
+		case depth == maxShapeDepth && t == '{':
+			b.WriteString(`"object"`)
+			return skipValue(dec)
+		case depth == maxShapeDepth:
+			b.WriteString(`"array"`)
+			return skipValue(dec)
+		case t == '{':
+			return shapeObject(dec, b, depth)
 		}
-		return shapeArray(dec, b)
+		return shapeArray(dec, b, depth)
 	case string:
 		b.WriteString(`"string"`)
 	case json.Number:
@@ -107,7 +119,24 @@ func shape(dec *json.Decoder, b *bytes.Buffer) error {
 	return nil
 }
 
-func shapeObject(dec *json.Decoder, b *bytes.Buffer) error {
+// skipValue passes over the rest of an object or array that was begun.
+func skipValue(dec *json.Decoder) error {
+	for open := 1; open > 0; {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			open++
+		case json.Delim('}'), json.Delim(']'):
+			open--
+		}
+	}
+	return nil
+}
+
+func shapeObject(dec *json.Decoder, b *bytes.Buffer, depth int) error {
 	b.WriteByte('{')
 	for n := 0; dec.More(); n++ {
 		if n > 0 {
@@ -120,7 +149,7 @@ func shapeObject(dec *json.Decoder, b *bytes.Buffer) error {
 		s, _ := name.(string)
 		b.Write(quoted(s))
 		b.WriteByte(':')
-		if err := shape(dec, b); err != nil {
+		if err := shape(dec, b, depth+1); err != nil {
 			return err
 		}
 	}
@@ -130,22 +159,23 @@ func shapeObject(dec *json.Decoder, b *bytes.Buffer) error {
 }
 
 // shapeArray writes each different shape of the elements once.
-func shapeArray(dec *json.Decoder, b *bytes.Buffer) error {
+func shapeArray(dec *json.Decoder, b *bytes.Buffer, depth int) error {
 	b.WriteByte('[')
 	seen := make(map[string]struct{})
 	for dec.More() {
 		var element bytes.Buffer
-		if err := shape(dec, &element); err != nil {
+		if err := shape(dec, &element, depth+1); err != nil {
 			return err
 		}
-		if _, dup := seen[element.String()]; dup {
+		text := element.String()
+		if _, dup := seen[text]; dup {
 			continue
 		}
 		if len(seen) > 0 {
 			b.WriteByte(',')
 		}
-		seen[element.String()] = struct{}{}
-		b.Write(element.Bytes())
+		seen[text] = struct{}{}
+		b.WriteString(text)
 	}
 	b.WriteByte(']')
 	_, err := dec.Token()

@@ -56,7 +56,7 @@ type checkpoint struct {
 }
 
 func newSampler(h *Handler) *sampler {
-	return &sampler{h: h, turn: make(chan struct{}, 1), disk: diskCache{ask: h.options.Disk}}
+	return &sampler{h: h, turn: make(chan struct{}, 1), disk: diskCache{ask: h.options.Disk, within: min(diskWithin, h.options.Timeout/2)}}
 }
 
 // now returns a sample of this moment or a moment ago.
@@ -73,6 +73,7 @@ func (s *sampler) now(ctx context.Context) (*sample, error) {
 	s.stale.Store(false)
 	n, err := s.take(ctx)
 	if err != nil {
+		s.stale.Store(true)
 		return nil, err
 	}
 	s.last = n

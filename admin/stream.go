@@ -35,6 +35,7 @@ type hub struct {
 	mu      sync.Mutex
 	clients map[*client]struct{}
 	running bool
+	told    string // the last problem that went to the log; of the goroutine that samples
 }
 
 // client is one stream.
@@ -123,8 +124,14 @@ func (s *hub) take() (message []byte) {
 	}()
 	n, err := s.h.sample.now(ctx)
 	if err != nil {
-		return messageOf("problem", asProblem(err))
+		p := asProblem(err)
+		if text := err.Error(); p.private && text != s.told {
+			s.told = text
+			s.h.logger.Error("admin: a sample failed", "err", err)
+		}
+		return messageOf("problem", p)
 	}
+	s.told = ""
 	return messageOf("sample", sampleView{s.h.overviewOf(n), s.h.subscriptionsOf(n).Items})
 }
 

@@ -176,11 +176,15 @@ func TestAReaderThatDoesNotReadIsDropped(t *testing.T) {
 	b.must(conn.(*net.TCPConn).SetReadBuffer(4 << 10))
 	_, err = io.WriteString(conn, "GET /ops/admin/api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 	b.must(err)
-	b.until("it is in", func() bool {
-		w := b.watch()
-		defer w.close()
-		return w.status == http.StatusServiceUnavailable
-	})
+	status := make([]byte, len("HTTP/1.1 200"))
+	if _, err = io.ReadFull(conn, status); err != nil || string(status) != "HTTP/1.1 200" {
+		t.Fatalf("it is not in: %q, %v", status, err)
+	}
+	w := b.watch()
+	defer w.close()
+	if w.status != http.StatusServiceUnavailable {
+		t.Fatalf("there is room for another one: %d", w.status)
+	}
 	admin.Flood(b.handler, 64<<10) // more than the buffers on the way hold
 	b.until("its place is free", func() bool {
 		w := b.watch()

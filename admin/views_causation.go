@@ -61,6 +61,9 @@ func (h *Handler) causation(ctx context.Context, pos event.Position) (causationV
 	if err != nil {
 		return causationView{}, err
 	}
+	request := ctx
+	ctx, cancel := context.WithTimeout(ctx, h.options.Timeout/2) // there is more to show of the event
+	defer cancel()
 	c := chain{h: h, left: h.store.Limits().Examine / 2}
 	v := causationView{Event: pos, Causes: []eventView{}, Effects: []effectView{}}
 	carry := budget{pageBytes}
@@ -70,6 +73,10 @@ func (h *Handler) causation(ctx context.Context, pos event.Position) (causationV
 			break
 		}
 		found, err := c.find(ctx, cause, at)
+		if errors.Is(err, context.DeadlineExceeded) && request.Err() == nil {
+			v.Missing, v.Incomplete = cause, true
+			break
+		}
 		if err != nil {
 			return causationView{}, err
 		}

@@ -60,7 +60,7 @@ func (h *Handler) storeView(ctx context.Context) (storeView, error) {
 	if err != nil {
 		return storeView{}, err
 	}
-	types, err := h.store.Types(ctx)
+	aggregates, err := h.aggregates(ctx)
 	if err != nil {
 		return storeView{}, err
 	}
@@ -69,15 +69,22 @@ func (h *Handler) storeView(ctx context.Context) (storeView, error) {
 		headView: h.headOf(s), Error: errorOf(h.store.Err()), Disk: s.disk, DiskError: errorOf(s.diskErr),
 		Limits:     limitsView{l.EventBytes, l.AppendEvents, l.AppendBytes, l.StateBytes, l.CommitItems, l.CommitBytes, l.KeyBytes, l.Examine},
 		Traits:     traitsView{t.Dense, t.Ordered, t.Backward, t.AtomicEmits, t.MonotoneTime, t.Durable, t.ReliableWake},
-		Aggregates: []aggregateView{},
+		Aggregates: aggregates,
 	}
+	v.Backups = h.backups()
+	return v, nil
+}
+
+// aggregates are all types, by aggregate.
+func (h *Handler) aggregates(ctx context.Context) ([]aggregateView, error) {
+	types, err := h.store.Types(ctx)
+	all := []aggregateView{}
 	for _, t := range types { // sorted by aggregate
-		if n := len(v.Aggregates); n == 0 || v.Aggregates[n-1].Aggregate != t.Aggregate {
-			v.Aggregates = append(v.Aggregates, aggregateView{Aggregate: t.Aggregate})
+		if n := len(all); n == 0 || all[n-1].Aggregate != t.Aggregate {
+			all = append(all, aggregateView{Aggregate: t.Aggregate})
 		}
-		a := &v.Aggregates[len(v.Aggregates)-1]
+		a := &all[len(all)-1]
 		a.Types = append(a.Types, t.Name)
 	}
-	v.Backups, err = h.backups()
-	return v, err
+	return all, err
 }
