@@ -261,9 +261,10 @@ func TestWaitGoesOnOverLostLeasesRewindsAndSwitches(t *testing.T) {
 			b.must(e.Wait(t.Context(), m, pos))
 		}
 		for i := range 40 {
-			answers := make(chan error, 4)
+			answers, next := make(chan error, 4), pos+1
 			for n := range cap(answers) {
-				go func() { answers <- engines[n%2].Wait(context.Background(), m, pos+1, engine.WaitThrough) }()
+				e := engines[n%2]
+				go func() { answers <- e.Wait(context.Background(), m, next, engine.WaitThrough) }()
 			}
 			time.Sleep(time.Duration(i) * 7 * time.Millisecond)
 			acts := engines[i/2%2]

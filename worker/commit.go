@@ -290,8 +290,13 @@ func (c *committer) activate() error {
 	at := max(c.exec.position(), c.checkpoint)
 	act, err := c.config.Activate(c.ctx, at)
 	c.askAt = time.Now().Add(askEvery)
-	if err != nil || act == nil {
+	if err != nil {
 		return err
+	}
+	if act == nil {
+		// The old generation may be ahead over events of others alone, which wake nobody here.
+		c.read.rescan()
+		return nil
 	}
 	c.launch(store.Commit{From: c.checkpoint, To: at, Activate: act}).bare = true
 	return nil

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,43 @@ func TestARebuildSwitchesInOneOfItsCommits(t *testing.T) {
 			b.Fatalf("the old worker ended with %v", err)
 		}
 		w.waits(b.deposit(1, "a"))
+		w.drains()
+	})
+}
+
+// The old generation may have passed events of others behind the last one that concerns the
+// projection, while the new one sleeps until there is one more.
+func TestARebuildPassesEventsOfOthersToSwitch(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := balances(projection.Options{})
+		row, err := b.store.SaveProjection(b.Context(), store.ProjectionRow{Name: "balances", Kind: "model", Next: 2})
+		if err != nil {
+			b.Fatal(err)
+		}
+		at := b.deposit(1, "a")
+		old := b.start(b.config(m))
+		old.waits(at)
+		asked := make(chan struct{}, 1000)
+		var beyond atomic.Uint64
+		c := b.config(m)
+		c.Key.Generation = 1
+		c.Activate = func(ctx context.Context, checkpoint event.Position) (*store.Activation, error) {
+			asked <- struct{}{}
+			if least := beyond.Load(); least == 0 || uint64(checkpoint) < least {
+				return nil, nil
+			}
+			info, err := b.store.Subscriber(b.config(m).Key).Info(ctx)
+			switched := row
+			switched.Active = 1
+			return &store.Activation{Row: switched, Old: b.config(m).Key, OldCheckpoint: info.Checkpoint}, err
+		}
+		w := b.start(c)
+		for range 3 {
+			<-asked
+		}
+		b.note()
+		beyond.Store(uint64(b.note()))
+		w.becomes(worker.Live)
 		w.drains()
 	})
 }
