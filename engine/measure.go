@@ -263,6 +263,9 @@ func (s *supervisor) countRows(ctx context.Context, m *measurement, old rowCount
 	}
 	if known.parked > 0 { // the worker's numbers have no bound
 		count.parked, count.waiting = known.parked, known.waiting
+		if count.oldest.IsZero() { // it was parked a moment ago, and is not stored yet: look again
+			count.oldest, count.at = m.at, time.Time{}
+		}
 	}
 	m.rows = count
 	return nil

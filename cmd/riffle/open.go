@@ -32,7 +32,7 @@ func open(dir string, stderr io.Writer, readOnly bool) (*store.Store, error) {
 	st, err := pebblestore.Open(dir, &pebblestore.Options{
 		CacheSize: cacheSize,
 		ReadOnly:  readOnly,
-		Store:     store.Options{Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))},
+		Store:     store.Options{Name: dir, Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))},
 	})
 	if err != nil {
 		return nil, explain(dir, err)

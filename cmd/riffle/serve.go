@@ -75,7 +75,7 @@ func serve(c *cobra.Command, dir string, flags *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	options := &admin.Options{Hosts: flags.hosts, Disk: func(context.Context) (admin.Disk, error) { return diskOf(dir) }}
+	options := &admin.Options{Hosts: flags.hosts}
 	if flags.payloads {
 		options.Payloads = admin.Full
 	}
@@ -169,9 +169,4 @@ func withToken(token string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func diskOf(dir string) (admin.Disk, error) {
-	sizes, err := fileSizes(dir)
-	return admin.Disk{Total: int64(sizes.Total), Tables: int64(sizes.Tables), WAL: int64(sizes.WAL)}, err
 }

@@ -83,7 +83,11 @@ func listSubscriptions(c *cobra.Command, st *store.Store, format display.Format)
 		if r.Role != "" {
 			generation += " " + r.Role
 		}
-		if err := l.Add(r, r.Name, display.Or(r.Kind), generation, r.State, r.Checkpoint.String(), fmt.Sprint(r.Behind),
+		behind := fmt.Sprint(r.Behind)
+		if r.Role == string(store.GenerationRetired) {
+			behind = "-" // it stays where it is
+		}
+		if err := l.Add(r, r.Name, display.Or(r.Kind), generation, r.State, r.Checkpoint.String(), behind,
 			fmt.Sprint(r.Waiting), fmt.Sprint(r.Parked), fmt.Sprint(r.Skipped), display.Time(r.CommittedAt), display.Or(display.Line(r.Reason))); err != nil {
 			return err
 		}

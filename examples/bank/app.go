@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/riffle-go/riffle/engine"
@@ -15,6 +16,7 @@ import (
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore"
+	"github.com/riffle-go/riffle/worker"
 )
 
 // app is one run of the bank.
@@ -23,11 +25,13 @@ type app struct {
 	duration time.Duration // 0 is until the end of the context
 	patience time.Duration // how long a parked message waits for the help desk
 	live     bool          // draw a table instead of printing lines
+	admin    string        // where the admin page listens; "" is no page
 	out      io.Writer
 
 	bank   bank.Bank
 	eng    *engine.Engine
 	outbox *outbox
+	page   *page // nil without admin
 }
 
 func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
@@ -69,12 +73,20 @@ func (a *app) run(ctx context.Context) (err error) {
 		return err
 	}
 
+	if a.admin != "" {
+		if a.page, err = openPage(a.eng, a.admin, a.dir); err != nil {
+			return err
+		}
+		a.say("the admin page is at %s", a.page.url)
+	}
+
 	// 3. run: the engine does not stop at Ctrl-C, but when nobody needs it any more
 	working, drain := context.WithCancel(context.WithoutCancel(ctx))
 	defer drain()
 	ended := make(chan error, 1)
 	go func() { ended <- a.eng.Run(working) }()
 	err = a.work(ctx, st, ended)
+	err = errors.Join(err, a.page.close()) // requests end first, as they need the engine
 	drain()
 	return errors.Join(err, <-ended)
 }
@@ -149,9 +161,15 @@ func abandoned(ctx context.Context, err error) error {
 	return err
 }
 
-// prove waits until everything that was asked for is done, and audits the books.
+// prove waits until everything that was asked for is done, and audits the books. While an
+// operator keeps a projection from its work, there is nothing to audit.
 func (a *app) prove(ctx context.Context, st *store.Store) error {
-	if err := a.eng.CatchUp(ctx); err != nil {
+	err := a.eng.CatchUp(ctx)
+	if names, all := paused(err); all && len(names) > 0 {
+		a.say("the books are not audited: %s is paused; resume it on the admin page (-admin)", strings.Join(names, ", "))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	books, err := audit(ctx, st, a.outbox)
@@ -160,6 +178,25 @@ func (a *app) prove(ctx context.Context, st *store.Store) error {
 	}
 	a.say("%s", books)
 	return nil
+}
+
+// paused names the projections that an error says are paused, and tells whether that is all
+// it says.
+func paused(err error) (names []string, all bool) {
+	switch e := err.(type) {
+	case *engine.StateError:
+		return []string{e.Projection}, e.State == worker.Paused
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			n, ok := paused(part)
+			if !ok {
+				return nil, false
+			}
+			names = append(names, n...)
+		}
+		return names, true
+	}
+	return nil, err == nil
 }
 
 // extract prints one account, from two aggregates, with its statement of this month.

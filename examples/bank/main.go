@@ -28,12 +28,18 @@ func start(ctx context.Context, out *os.File, args []string) (err error) {
 	flags := flag.NewFlagSet("bank", flag.ContinueOnError)
 	flags.StringVar(&a.dir, "dir", "bank.db", "`directory` of the bank; it is kept")
 	flags.DurationVar(&a.duration, "duration", 0, "stop after this time (default: at Ctrl-C)")
+	flags.StringVar(&a.admin, "admin", "", "`address` on this machine for the admin page, such as 127.0.0.1:8080; it asks for no password (default: no page)")
 	ci := flags.Bool("ci", false, "a run of 3 seconds in plain lines, in a temporary directory unless -dir names one")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("bank: unexpected argument %q: the directory goes behind -dir", flags.Arg(0))
+	}
+	if a.admin != "" {
+		if err := checkPage(a.admin); err != nil {
+			return err
+		}
 	}
 	if *ci {
 		a.live, a.patience = false, 500*time.Millisecond

@@ -36,7 +36,7 @@ func (a *app) show(ctx context.Context, t *town) error {
 			continue
 		}
 		if a.live {
-			_, err = a.out.Write(frame(a.dir, before, now))
+			_, err = a.out.Write(frame(a.title(), before, now))
 		} else {
 			_, err = fmt.Fprintln(a.out, line(before, now))
 		}
@@ -66,11 +66,20 @@ func rate[N int64 | event.Position](before, now N, passed time.Duration) string 
 	return fmt.Sprintf("%.0f", float64(now-before)/passed.Seconds())
 }
 
+// title says what the table shows, and where there is more.
+func (a *app) title() string {
+	title := fmt.Sprintf("Riffle's bank in %s   (Ctrl-C closes it; kill -9 is fine, too)", a.dir)
+	if a.page != nil {
+		title += "\nadmin page " + a.page.url
+	}
+	return title
+}
+
 // frame is the table, as bytes that redraw a terminal from its first line.
-func frame(dir string, before, now look) []byte {
+func frame(title string, before, now look) []byte {
 	passed := now.at.Sub(before.at)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Riffle's bank in %s   (Ctrl-C closes it; kill -9 is fine, too)\n\n", dir)
+	b.WriteString(title + "\n\n")
 	fmt.Fprintf(&b, "head %d   %s events/s   %s commands/s   %s refused/s\n\n", now.head,
 		rate(before.head, now.head, passed), rate(before.obeyed, now.obeyed, passed), rate(before.refused, now.refused, passed))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)

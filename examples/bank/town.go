@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type town struct {
 	mu       sync.Mutex
 	owners   []string
 	accounts []string // that are not closed
+	former   []string // closed lately: some still send money to them, and get it back
 	numbers  int      // given out so far
 }
 
@@ -189,7 +191,7 @@ func (t *town) choose(ctx context.Context) error {
 		_, err = t.bank.Rename(ctx, owner, firstNames[rand.IntN(len(firstNames))]+" Smith")
 	default:
 		if _, err = t.bank.Close(ctx, account, "moved to another bank"); err == nil {
-			t.forget(account)
+			t.closed(account)
 		}
 	}
 	return err
@@ -204,18 +206,18 @@ func (t *town) somebody() (account, other, owner string) {
 		return "", "", ""
 	}
 	pick := func(from []string) string { return from[rand.IntN(len(from))] }
-	return pick(t.accounts), pick(t.accounts), pick(t.owners)
+	account, other, owner = pick(t.accounts), pick(t.accounts), pick(t.owners)
+	if len(t.former) > 0 && rand.IntN(50) == 0 {
+		other = pick(t.former)
+	}
+	return account, other, owner
 }
 
-// forget takes a closed account off the list, most of the time: who sends money to one all
-// the same gets it back.
-func (t *town) forget(account string) {
+// closed takes an account off the list, so that somebody opens another one.
+func (t *town) closed(account string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, id := range t.accounts {
-		if id == account && rand.IntN(4) > 0 {
-			t.accounts = append(t.accounts[:i], t.accounts[i+1:]...)
-			return
-		}
-	}
+	t.accounts = slices.DeleteFunc(t.accounts, func(id string) bool { return id == account })
+	t.former = append(t.former, account)
+	t.former = t.former[max(0, len(t.former)-8):]
 }

@@ -50,6 +50,7 @@ func demonstrate(ctx context.Context, out io.Writer) (err error) {
 		}
 		_, _ = fmt.Fprintln(out)
 	}
+	_, _ = fmt.Fprintln(out, "that was in a temporary directory, which is removed: name a repository of yours to keep its chart")
 	return nil
 }
 

@@ -79,7 +79,11 @@ func (s *service) run(ctx context.Context) (err error) {
 			err = errors.Join(err, e)
 		}
 	}()
-	url := "http://" + l.Addr().String() + "/metrics"
+	at := l.Addr().String()
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		at = fmt.Sprintf("localhost:%d", tcp.Port)
+	}
+	url := "http://" + at + "/metrics"
 	s.say("metrics: %s", url)
 	if s.serving != nil {
 		s.serving(url)

@@ -36,7 +36,11 @@ func start(ctx context.Context, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(run(ctx, filepath.Join(tmp, "bank.db"), out), os.RemoveAll(tmp))
+	err = run(ctx, filepath.Join(tmp, "bank.db"), out)
+	if err == nil {
+		_, _ = fmt.Fprintln(out, "it was a temporary one and is removed: keep it by -dir")
+	}
+	return errors.Join(err, os.RemoveAll(tmp))
 }
 
 // run opens the store, shows what it can do, and closes it.

@@ -59,7 +59,7 @@ func TestATemporaryStoreIsRemoved(t *testing.T) {
 	if err := start(t.Context(), "", &out); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "the store now holds 7 events, in "+os.TempDir()) {
+	if !strings.Contains(out.String(), "the store now holds 7 events, in "+os.TempDir()) || !strings.HasSuffix(out.String(), "removed: keep it by -dir\n") {
 		t.Errorf("the tour says\n%s", &out)
 	}
 	left, err := os.ReadDir(os.TempDir())

@@ -19,6 +19,17 @@ func riffle(ctx context.Context, args ...string) (string, error) {
 	return out.String(), err
 }
 
+func TestHelpShowsTheCommandsAndTheDirectory(t *testing.T) {
+	t.Parallel()
+	out, err := riffle(t.Context(), "--help")
+	if err != nil || !strings.Contains(out, "[-dir directory]") || !strings.Contains(out, "rebuild ") || !strings.Contains(out, "subscriptions ") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	if out, err := riffle(t.Context(), "-dri", "x", "rebuild"); err == nil || out != "" || !strings.Contains(err.Error(), "-dri") {
+		t.Errorf("a misspelt flag: %v, %q", err, out)
+	}
+}
+
 func TestTheCommandLineHasTheServicesOwnProjections(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "bank.db")

@@ -17,11 +17,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal does not wait for the drain
-	run := func() error { return start(ctx, os.Stdout, os.Args[1:]) }
 	if len(os.Args) > 1 && os.Args[1] == "riffle" {
-		run = func() error { return command(ctx, os.Stdout, os.Stderr, os.Args[2:]) }
+		if err := command(ctx, os.Stdout, os.Stderr, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "service riffle:", err)
+			os.Exit(1)
+		}
+		return
 	}
-	if err := run(); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := start(ctx, os.Stdout, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		slog.Error("the service has failed", "err", err)
 		os.Exit(1)
 	}
@@ -31,7 +34,7 @@ func main() {
 func start(ctx context.Context, out io.Writer, args []string) (err error) {
 	c := config{out: out, password: os.Getenv("ADMIN_PASSWORD")}
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
-	flags.StringVar(&c.dir, "dir", "bank.db", "`directory` of the store")
+	flags.StringVar(&c.dir, "dir", "service.db", "`directory` of the store")
 	flags.StringVar(&c.listen, "listen", "localhost:8080", "`address` to listen on")
 	flags.DurationVar(&c.grace, "grace", 20*time.Second, "how long a stop may take in all")
 	ci := flags.Bool("ci", false, "use itself once over HTTP, in a temporary directory, and stop")

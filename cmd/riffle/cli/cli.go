@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,8 @@ import (
 
 // Options are the optional settings of a command line.
 type Options struct {
-	// Name is the first word of the commands in texts. Default "riffle".
+	// Name is what stands before the commands in texts, of one or more words, such as
+	// "myservice riffle". Default "riffle".
 	Name string
 	// Payloads says what is shown of payloads. Default admin.Masked. It does not matter with
 	// --url: there the service decides.
@@ -62,11 +64,13 @@ func tree(o *Options, open func(context.Context, Options) (*online.Local, error)
 	if o != nil {
 		c = *o
 	}
-	if c.Name == "" {
-		c.Name = "riffle"
+	words := strings.Fields(c.Name)
+	if len(words) == 0 {
+		words = []string{"riffle"}
 	}
 	root := &cobra.Command{
-		Use:           c.Name,
+		Use:           words[len(words)-1], // one word; the others are the program's
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: strings.Join(words, " ")},
 		Short:         "Look after the projections of this service",
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -119,6 +119,25 @@ func TestPayloadsAreMaskedUnlessAskedFor(t *testing.T) {
 	}
 }
 
+func TestHelpShowsTheWholeName(t *testing.T) {
+	t.Parallel()
+	eng := setup(t)
+	for name, want := range map[string]string{"": "riffle", "bank": "bank", "bank riffle": "bank riffle"} {
+		o := &cli.Options{Name: name}
+		out, err := run(t, eng, o, "--help")
+		if err != nil || !strings.Contains(out, "\n  "+want+" [command]\n") {
+			t.Errorf("%q: %v, want %s [command] in\n%s", name, err, want, out)
+		}
+		out, err = run(t, eng, o, "retry", "--help")
+		if err != nil || !strings.Contains(out, "\n  "+want+" retry NAME") {
+			t.Errorf("%q: %v, want %s retry NAME in\n%s", name, err, want, out)
+		}
+		if _, err = run(t, eng, o, "retry", "--kye"); err == nil || !strings.Contains(err.Error(), "see "+want+" retry --help") {
+			t.Errorf("%q: a misspelt flag: %v", name, err)
+		}
+	}
+}
+
 func TestWhatWasOpenedIsClosedAfterAnErrorToo(t *testing.T) {
 	t.Parallel()
 	eng := setup(t)

@@ -200,8 +200,10 @@ func (c *Client) check(resp *http.Response, body []byte) error {
 			return fmt.Errorf("%s answers %s, with a problem that cannot be read: %w", c.base, resp.Status, err)
 		}
 		return p
+	case resp.StatusCode == http.StatusUnauthorized && c.header.Get("Authorization") != "":
+		return fmt.Errorf("%s does not accept these credentials: look at --token-file, --header, or the user and password in --url", c.base)
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf(`%s wants to know who asks: use --token-file, or --header "Authorization: …"`, c.base)
+		return fmt.Errorf(`%s wants to know who asks: use --token-file, --header "Authorization: …", or --url with user:password@ before the host`, c.base)
 	case resp.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%s does not let this request through (%s): %s", c.base, resp.Status, firstLine(body))
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:

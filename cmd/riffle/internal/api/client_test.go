@@ -63,6 +63,15 @@ func TestAnswersThatAreNotTheAPIsSayWhatToLookAt(t *testing.T) {
 	}
 }
 
+func TestWrongCredentialsAreNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	refuse := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "who?", http.StatusUnauthorized) }
+	_, err := setup(t, refuse, "Authorization: Bearer wrong").Overview(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "does not accept these credentials") || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRedirectsDoNotCarryCredentials(t *testing.T) {
 	t.Parallel()
 	asked := 0
