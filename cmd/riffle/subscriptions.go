@@ -84,7 +84,7 @@ func listSubscriptions(c *cobra.Command, st *store.Store, format display.Format)
 			generation += " " + r.Role
 		}
 		behind := fmt.Sprint(r.Behind)
-		if r.Role == string(store.GenerationRetired) {
+		if r.Role == store.Retired.String() {
 			behind = "-" // it stays where it is
 		}
 		if err := l.Add(r, r.Name, display.Or(r.Kind), generation, r.State, r.Checkpoint.String(), behind,
