@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/metrics"
 	"time"
@@ -119,11 +120,21 @@ func idleFor(ctx context.Context, d time.Duration, counting *counting) (idleCost
 }
 
 // heapAndStacks is what is in use of the Go heap, and what goroutines use as stacks, in
-// bytes.
+// bytes. Garbage is collected until that frees nothing more for a while: what earlier figures
+// used goes in several steps, by pools, finalizers and goroutines that end.
 func heapAndStacks() float64 {
-	runtime.GC()
-	runtime.GC() // what finalizers and pools released in the first
+	const same, most = 5, 60
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
-	metrics.Read(samples)
-	return float64(samples[0].Value.Uint64() + samples[1].Value.Uint64())
+	least, since := uint64(math.MaxUint64), 0
+	for n := 0; n < most && since < same; n++ {
+		runtime.GC()
+		metrics.Read(samples)
+		used := samples[0].Value.Uint64() + samples[1].Value.Uint64()
+		if since++; used+64<<10 < least {
+			since = 0
+		}
+		least = min(least, used)
+		time.Sleep(20 * time.Millisecond)
+	}
+	return float64(least)
 }

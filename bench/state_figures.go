@@ -20,8 +20,8 @@ const (
 	sampleEvery = 5 * time.Millisecond
 )
 
-// stateMemory measures by how much the heap grows while a model catches up over as many keys
-// as -n says.
+// stateMemory measures the live heap of the process while a model catches up over as many
+// keys as -n says.
 func stateMemory(ctx context.Context, b *bench) (_ []pair, err error) {
 	// The block cache is small, so that it does not count, where it is a part of the heap.
 	dir := b.dir("states")
@@ -44,11 +44,10 @@ func stateMemory(ctx context.Context, b *bench) (_ []pair, err error) {
 	if err != nil {
 		return nil, err
 	}
-	runtime.GC()
-	runtime.GC()
+	heapAndStacks() // collects what earlier figures used
 	most := watchHeap()
 	err = e.CatchUp(ctx)
-	grown := most()
+	used := most()
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +62,13 @@ func stateMemory(ctx context.Context, b *bench) (_ []pair, err error) {
 		return nil, fmt.Errorf("%d states of %d", states, b.events)
 	}
 	const mib = 1 << 20
-	return []pair{{float64(grown) / mib, (stateCache + memoryAllowance) / mib}}, nil
+	return []pair{{float64(used) / mib, (stateCache + memoryAllowance) / mib}}, nil
 }
 
 // watchHeap looks at the live heap, as each collection finds it, until the function that it
-// returns is called. That returns by how much it grew at most.
+// returns is called. That returns the most of it.
 func watchHeap() func() uint64 {
-	before := liveHeap()
-	most := before
+	most := liveHeap()
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -89,7 +87,7 @@ func watchHeap() func() uint64 {
 		close(stop)
 		<-stopped
 		runtime.GC()
-		return max(most, liveHeap()) - before
+		return max(most, liveHeap())
 	}
 }
 
