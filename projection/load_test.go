@@ -3,6 +3,7 @@ package projection_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,6 +293,29 @@ func TestLoadKeyIsAsOfNow(t *testing.T) {
 	_, err := m.Load(t.Context(), st, Transfers.Stream("1"))
 	if !errors.Is(err, store.ErrInvalid) {
 		t.Fatalf("Load of a model with keys: %v", err)
+	}
+}
+
+// No stream makes a state of a model with keys of its own.
+func TestLoadsByStreamAreRefusedForKeyedModels(t *testing.T) {
+	t.Parallel()
+	st, m := setup(t), flows()
+	s := Transfers.Stream("t")
+	appendTo(t, st, s, Completed{"ann", "bob", 1})
+	for call, load := range map[string]func() error{
+		"Load":   func() error { _, err := m.Load(t.Context(), st, s); return err },
+		"LoadAt": func() error { _, err := m.LoadAt(t.Context(), st, store.AtHead(), s); return err },
+		"Decide": func() error {
+			_, err := m.Decide(t.Context(), st, s, func(projection.State[Flow]) ([]event.Payload, error) {
+				t.Error("decided on a state that no stream makes")
+				return nil, nil
+			})
+			return err
+		},
+	} {
+		if err := load(); !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "LoadKey") {
+			t.Errorf("%s: %v, want ErrInvalid that names LoadKey", call, err)
+		}
 	}
 }
 

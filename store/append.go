@@ -45,6 +45,9 @@ func (s *Store) append(ctx context.Context, batches []Batch, events int, tracepa
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.turns.wait(ctx, w.txn.Appends); err != nil {
+		return Result{}, err
+	}
 	return s.write(ctx, &w.txn)
 }
 

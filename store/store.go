@@ -36,6 +36,7 @@ type core struct {
 	process event.ID
 
 	wishes wishes
+	turns  turns
 	// appending counts the appends that are in the driver.
 	appending atomic.Int64
 

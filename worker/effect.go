@@ -23,10 +23,12 @@ type unit struct {
 	emits     []store.Batch
 	err       error
 	tries     int
-	final     bool // its failure parks it
-	single    bool // one try only
-	again     bool // what it did meanwhile does not count: it must come after another one
-	conflicts int  // of its emits
+	final     bool           // its failure parks it
+	single    bool           // one try only
+	again     bool           // what it did meanwhile does not count: it must come after another one
+	conflicts int            // of its emits
+	contended []event.Stream // where it met them
+	turn      func()         // ends its turn with those; nil while it has none
 	notBefore time.Time
 }
 

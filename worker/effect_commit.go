@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/internal/program"
 	"github.com/riffle-go/riffle/store"
 )
@@ -66,6 +67,7 @@ func (e *effectExecutor) committed(*store.Commit, store.Result) {
 	for _, u := range f.units {
 		e.emits -= countEvents(u.emits)
 		u.emits = nil
+		u.endTurn()
 	}
 	e.solo = max(e.solo-len(f.units), 0)
 	e.rowEmits = slices.Delete(e.rowEmits, 0, f.rows)
@@ -94,6 +96,34 @@ func (e *effectExecutor) rehold(conflict bool) {
 // conflictsFree is how many conflicts of an event's emits are tried again at once.
 const conflictsFree = 4
 
+// conflictsPatient is after how many more the event gets the streams for itself for a moment.
+// Where others append without a pause, it would never be the first.
+const conflictsPatient = 2
+
+// conflicted says when the event runs again.
+func (e *effectExecutor) conflicted(u *unit, s event.Stream) {
+	u.conflicts++
+	if !slices.Contains(u.contended, s) {
+		u.contended = append(u.contended, s)
+	}
+	switch n := u.conflicts - conflictsFree; {
+	case n > conflictsPatient:
+		u.endTurn()
+		u.turn, u.notBefore = e.store.Turn(u.contended...), time.Time{}
+	case n > 0:
+		u.notBefore = time.Now().Add(conflictPause(n))
+	}
+	e.log.Debug("emits met a conflict, the event runs again", "position", uint64(u.ev.Position), "times", u.conflicts)
+}
+
+// endTurn lets others go on; without it they do so a little later.
+func (u *unit) endTurn() {
+	if u.turn != nil {
+		u.turn()
+		u.turn = nil
+	}
+}
+
 // refused finds the event whose emits do not fit what is stored. In a conflict it runs
 // again; what cannot be stored at all is a failure of its handler.
 func (e *effectExecutor) refused(c *store.Commit, err error) error {
@@ -111,11 +141,7 @@ func (e *effectExecutor) refused(c *store.Commit, err error) error {
 		if culprit = f.of(conflict.Batch); culprit == nil {
 			return err
 		}
-		culprit.conflicts++
-		if n := culprit.conflicts - conflictsFree; n > 0 {
-			culprit.notBefore = time.Now().Add(conflictPause(n))
-		}
-		e.log.Debug("emits met a conflict, the event runs again", "position", uint64(culprit.ev.Position), "times", culprit.conflicts)
+		e.conflicted(culprit, conflict.Stream)
 	case !errors.Is(err, store.ErrInvalid) && !errors.Is(err, store.ErrIDReused):
 		return err
 	case len(f.units) > 1: // which of them?

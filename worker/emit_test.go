@@ -144,6 +144,39 @@ func TestAConflictRunsTheEventAgainAndIsNoAttempt(t *testing.T) {
 	})
 }
 
+// Whoever always finds that somebody else was faster gets the stream for itself in the end.
+func TestAnEmitterIsNotAlwaysTheLast(t *testing.T) {
+	bubble(t, func(b *bed) {
+		var others sync.WaitGroup
+		tries := 0
+		p := mailer(projection.Options{}, func(ctx context.Context, _ Deposited, ev event.Event) error {
+			info, err := b.store.Stream(ctx, echoes.Stream("contended"))
+			if err != nil {
+				return err
+			}
+			tries++
+			faster := make(chan struct{})
+			others.Go(func() {
+				defer close(faster)
+				b.append(echoes.Stream("contended"), Echoed{})
+			})
+			select {
+			case <-faster:
+			case <-time.After(5 * time.Millisecond): // it has to wait
+			}
+			return emit(ctx, "contended", store.Exact(info.Version), ev.Position)
+		})
+		b.deposit(1, "a")
+		w := b.start(b.config(p))
+		w.waits(1)
+		others.Wait()
+		if tries < 5 || tries > 10 {
+			b.Errorf("%d tries", tries)
+		}
+		w.drains()
+	})
+}
+
 func TestThePrefixBeforeAConflictIsCommitted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
