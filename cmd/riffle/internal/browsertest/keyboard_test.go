@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -22,23 +23,33 @@ func (b *tab) keys(keys string) {
 	b.do(chromedp.KeyEvent(keys))
 }
 
+// focusFault says what is wrong with how the focused element looks, or "".
+func (b *tab) focusFault() string {
+	b.t.Helper()
+	return eval[string](b, `(() => {
+		const e = document.activeElement;
+		if (!e || e === document.body) return "";
+		const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+		if (box.width < 1 || box.height < 1) return "has no size";
+		if (box.bottom < 0 || box.top > innerHeight) return "is out of sight";
+		if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2) return "does not look focused";
+		const tabs = document.querySelector(".tabs");
+		if (getComputedStyle(tabs).position === "fixed" && !tabs.contains(e) && box.top > tabs.getBoundingClientRect().top) return "is behind the tabs";
+		return "";
+	})()`)
+}
+
 // tabTo presses Tab until an expression about the focused element e is true. Every stop on
 // the way must be visible, and look focused.
 func (b *tab) tabTo(what, expression string) {
 	b.t.Helper()
 	for range 120 {
 		b.keys("\t")
-		if seen := eval[string](b, `(() => {
-			const e = document.activeElement;
-			if (!e || e === document.body) return "";
-			const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-			if (box.width < 1 || box.height < 1) return "has no size";
-			if (box.bottom < 0 || box.top > innerHeight) return "is out of sight";
-			if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2) return "does not look focused";
-			const tabs = document.querySelector(".tabs");
-			if (getComputedStyle(tabs).position === "fixed" && !tabs.contains(e) && box.top > tabs.getBoundingClientRect().top) return "is behind the tabs";
-			return "";
-		})()`); seen != "" {
+		seen := b.focusFault()
+		for deadline := time.Now().Add(2 * time.Second); seen != "" && time.Now().Before(deadline); {
+			seen = b.focusFault() // the browser scrolls and paints a little later
+		}
+		if seen != "" {
 			b.t.Errorf("%s %s", eval[string](b, focused), seen)
 		}
 		if eval[bool](b, `((e) => Boolean(`+expression+`))(document.activeElement)`) {
