@@ -14,26 +14,8 @@ import (
 
 	"github.com/riffle-go/riffle/cmd/riffle/internal/display"
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/store"
 )
-
-// spaces are the key spaces of docs/format.md, the largest first in a usual store.
-var spaces = []struct {
-	prefix byte
-	what   string
-}{
-	{'e', "log of events"},
-	{'a', "streams"},
-	{'t', "events by name"},
-	{'r', "events by routing key"},
-	{'u', "event ids kept by Once"},
-	{'n', "states of models"},
-	{'f', "snapshots"},
-	{'p', "events set aside"},
-	{'s', "subscriptions"},
-	{'j', "projections"},
-	{'d', "dictionary"},
-	{'m', "meta"},
-}
 
 // diskReport is what lies in the directory.
 type diskReport struct {
@@ -89,7 +71,7 @@ func readDisk(dir string) (r diskReport, err error) {
 		return r, explain(dir, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return r, errors.Join(r.readLayout(db), r.readSpaces(db), r.readTables(db))
+	return r, errors.Join(r.readLayout(db), r.readTables(db))
 }
 
 func (r *diskReport) readLayout(db *pebble.DB) error {
@@ -104,15 +86,13 @@ func (r *diskReport) readLayout(db *pebble.DB) error {
 	return closer.Close()
 }
 
-func (r *diskReport) readSpaces(db *pebble.DB) error {
-	for _, s := range spaces {
-		n, err := db.EstimateDiskUsage([]byte{s.prefix}, []byte{s.prefix + 1})
-		if err != nil {
-			return fmt.Errorf("size of key space %c: %w", s.prefix, err)
-		}
-		r.Spaces = append(r.Spaces, spaceReport{Space: string(s.prefix), What: s.what, Bytes: n})
+// spacesOf are the key spaces of an open store.
+func spacesOf(u store.Usage) []spaceReport {
+	all := make([]spaceReport, len(u.Spaces))
+	for i, s := range u.Spaces {
+		all[i] = spaceReport{Space: s.Space, What: s.What, Bytes: uint64(max(s.Bytes, 0))}
 	}
-	return nil
+	return all
 }
 
 func (r *diskReport) readTables(db *pebble.DB) error {

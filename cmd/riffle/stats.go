@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -64,10 +65,12 @@ func stats(ctx context.Context, dir string, stderr io.Writer) (statsReport, erro
 	if err != nil {
 		return r, err
 	}
-	if err := closing(st, r.count(ctx, st, stderr)); err != nil {
+	usage, err := st.Usage(ctx)
+	if err := closing(st, errors.Join(err, r.count(ctx, st, stderr))); err != nil {
 		return r, err
 	}
 	r.Disk, err = readDisk(dir)
+	r.Disk.Spaces = spacesOf(usage)
 	return r, err
 }
 
