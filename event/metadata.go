@@ -158,6 +158,8 @@ func faultOfKey(k []byte) string {
 		return "is empty"
 	case len(k) > maxName:
 		return fmt.Sprintf("has %d bytes; at most %d are allowed", len(k), maxName)
+	case plain(k):
+		return ""
 	case !utf8.Valid(k):
 		return "is not valid UTF-8"
 	case strings.ContainsFunc(string(k), unicode.IsControl):

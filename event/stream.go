@@ -66,11 +66,25 @@ func validateName(field, s string) error {
 	if err := validateText(field, s); err != nil {
 		return err
 	}
+	if plain(s) {
+		return nil
+	}
 	if i := strings.IndexFunc(s, unicode.IsControl); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(s[i:])
 		return &InvalidError{Field: field, Reason: fmt.Sprintf("contains the control character %U; use printable text", r)}
 	}
 	return nil
+}
+
+// plain says whether s is printable ASCII, as nearly every name and key is: that needs no
+// closer look.
+func plain[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func validateText(field, s string) error {

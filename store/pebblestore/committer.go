@@ -54,6 +54,7 @@ type committer struct {
 	d       *driver
 	pending []*request // gathered, not yet staged
 	lazies  []*request // waiting for a group to ride in
+	last    group      // its memory serves the next one
 
 	lazy, sync *time.Timer
 	unsynced   bool
@@ -185,7 +186,7 @@ func (c *committer) commit(lazyToo bool) {
 // group stages requests from the front of work until the group is full, applies it and
 // returns what is left.
 func (c *committer) group(work []*request) []*request {
-	g := c.d.newGroup()
+	g := c.newGroup()
 	defer g.batch.Close()
 	n := 0
 	for n < len(work) {

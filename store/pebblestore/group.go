@@ -41,9 +41,19 @@ type group struct {
 	scratch []byte
 }
 
-func (d *driver) newGroup() *group {
+// newGroup begins a group in the memory of the last one, whose requests are answered.
+func (c *committer) newGroup() *group {
+	d, old := c.d, &c.last
 	head := d.head.Load()
-	return &group{d: d, batch: d.db.NewBatch(), position: head.position, millis: head.millis, now: d.now().UnixMilli(), term: d.term}
+	clear(old.log)
+	clear(old.types)
+	clear(old.seen)
+	clear(old.checked)
+	c.last = group{
+		d: d, batch: d.db.NewBatch(), position: head.position, millis: head.millis, now: d.now().UnixMilli(), term: d.term,
+		log: old.log[:0], types: old.types[:0], seen: old.seen, checked: old.checked[:0], scratch: old.scratch[:0],
+	}
+	return &c.last
 }
 
 // stage checks a request and stages it, or leaves its error in it.

@@ -13,6 +13,7 @@ type request struct {
 	txn     *store.Txn
 	appends []prepared
 	one     [1]prepared // appends of the usual request
+	arena   []byte      // memory for the first of them
 	events  int
 	bytes   int
 	state   atomic.Uint32
@@ -117,9 +118,15 @@ func (d *driver) newRequest() *request {
 	return &request{done: make(chan struct{}, 1)}
 }
 
+// maxSpareArena bounds the memory that a request keeps for its next use.
+const maxSpareArena = 8 << 10
+
 func (d *driver) recycle(r *request) {
-	done := r.done
-	*r = request{done: done}
+	arena := r.one[0].arena
+	if cap(arena) > maxSpareArena {
+		arena = nil
+	}
+	*r = request{done: r.done, arena: arena[:0]}
 	d.requests.Put(r)
 }
 
@@ -206,27 +213,28 @@ func (d *driver) prepare(ctx context.Context, r *request) error {
 		p := &r.appends[i]
 		p.Appending = &r.txn.Appends[i]
 		p.key = streamKey(p.Stream)
-		var known streamState
-		known, p.cached = d.versions.get(p.key)
+		p.routingKey, p.cached = d.versions.get(p.key)
 		if p.cached == nil {
 			p.knownAt = d.head.Load().position
 			var err error
-			if known, err = d.lookup(d.db, p.Stream, p.knownAt); err != nil {
+			if p.known, err = d.lookup(d.db, p.Stream, p.knownAt); err != nil {
 				return err
 			}
-			p.known, p.isKnown = known, true
+			p.isKnown = true
 		}
 		switch first := r.begins(i); {
-		case known.version > 0:
-			p.routingKey = known.routingKey
+		case p.cached != nil:
+		case p.known.version > 0:
+			p.routingKey = p.known.routingKey
 		case first != nil:
 			p.routingKey = first.routingKey
 		default:
 			p.routingKey = p.RoutingKey
 		}
-		if err := p.encode(); err != nil {
+		if err := p.encode(r.arena); err != nil {
 			return err
 		}
+		r.arena = nil
 		r.events += len(p.ends)
 		r.bytes += len(p.arena)
 	}
@@ -244,14 +252,17 @@ func (r *request) begins(i int) *prepared {
 	return nil
 }
 
-// encode builds the envelopes of an append in one allocation.
-func (p *prepared) encode() error {
+// encode builds the envelopes of an append, in arena if that is large enough, or in one
+// allocation.
+func (p *prepared) encode(arena []byte) error {
 	size := 0
 	for i := range p.Events {
 		ev := &p.Events[i]
 		size += headerSize + 64 + len(p.Stream.ID) + len(p.routingKey) + len(ev.ContentType) + ev.Metadata.Size() + len(ev.Data)
 	}
-	p.arena = make([]byte, 0, size)
+	if p.arena = arena; cap(arena) < size {
+		p.arena = make([]byte, 0, size)
+	}
 	p.ends = p.oneEnd[:0]
 	if len(p.Events) > 1 {
 		p.ends = make([]int, 0, len(p.Events))
