@@ -57,6 +57,18 @@ func TestCatchUpGivesUpOnALoop(t *testing.T) {
 	}
 }
 
+// An append that carries no causation is nobody's answer to an event.
+func TestCatchUpDoesNotFollowWhatNoEventHasCaused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := projection.NewEffect("apart", projection.On(func(_ context.Context, e Added, _ event.Event) error {
+		b.append("a", Added{e.N + 1}) // without the handler's context
+		return nil
+	})).With(projection.Options{Start: store.AtPosition(1)})
+	b.append("a", Added{1})
+	b.must(b.engine(p).CatchUp(t.Context()))
+}
+
 // Appends of others are not waited for, however many there are.
 func TestCatchUpEndsUnderTraffic(t *testing.T) {
 	t.Parallel()

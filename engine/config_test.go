@@ -35,6 +35,9 @@ func TestEverythingWrongIsReportedAtOnce(t *testing.T) {
 			projection.NewModel[Tally]("empty"),
 			projection.NewModel("thief", projection.Fold(func(*Tally, Added, event.Event) error { return nil })).
 				With(projection.Options{RenamedFrom: "tally"}),
+			new(effect).projection(projection.Options{RenamedFrom: "past"}),
+			projection.NewModel("heir", projection.Fold(func(*Tally, Added, event.Event) error { return nil })).
+				With(projection.Options{RenamedFrom: "past"}),
 			(*projection.Effect)(nil),
 			sqlsink.New("orders", nil, "mysql", sqlsink.Handler{}),
 		},
@@ -44,8 +47,8 @@ func TestEverythingWrongIsReportedAtOnce(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for _, want := range []string{
-		"Config.Store", "Projections[1]", "Projections[7]", `the name "tally" of another one`, "no start", `RenamedFrom of "sink"`,
-		"empty", `RenamedFrom of "thief"`, `DB of projection "orders"`, `Dialect of projection "orders"`, `Handler 1 of projection "orders"`, "LeaseTTL", "ShutdownTimeout", "StateCache", "NoProgress",
+		"Config.Store", "Projections[1]", "Projections[9]", `the name "tally" of another one`, "no start", `RenamedFrom of "sink"`,
+		"empty", `RenamedFrom of "thief"`, `RenamedFrom of "heir"`, `DB of projection "orders"`, `Dialect of projection "orders"`, `Handler 1 of projection "orders"`, "LeaseTTL", "ShutdownTimeout", "StateCache", "NoProgress",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not speak of %s:\n%v", want, err)

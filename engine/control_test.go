@@ -280,6 +280,33 @@ func TestRewindWithAnotherEngineInWait(t *testing.T) {
 	}
 }
 
+// The worker of the other engine finishes what it has at hand.
+func TestRewindWaitsForTheHandlerOfAnotherEngine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		var calls, cut atomic.Int32
+		p := projection.NewEffect("slow", projection.On(func(ctx context.Context, _ Added, _ event.Event) error {
+			calls.Add(1)
+			select {
+			case <-time.After(5 * time.Second):
+			case <-ctx.Done():
+				cut.Add(1)
+			}
+			return nil
+		})).With(projection.Options{Start: store.AtPosition(1), Repeat: true})
+		pos := b.append("a", Added{1})
+		b.run(b.engine(p))
+		b.until("the handler is at work", func() bool { return calls.Load() == 1 })
+		second := b.run(b.engine(p))
+		b.must(second.Rewind(t.Context(), "slow", store.AtPosition(1)))
+		b.must(second.Wait(t.Context(), p, pos))
+		if calls.Load() != 2 || cut.Load() != 0 {
+			t.Errorf("%d calls, of which %d were cut short; want 2, none", calls.Load(), cut.Load())
+		}
+	})
+}
+
 func TestRewindIsRefusedWhereItWouldHarm(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -133,16 +133,18 @@ func (s *supervisor) resetTarget(ctx context.Context, lease *store.Lease, to eve
 // be beyond the end of the store, and is asked again with what the end is by now. No former
 // worker goes on for longer than its lease.
 func (s *supervisor) takeTarget(ctx context.Context, target program.Target, lease *store.Lease, from event.Position) (program.Session, error) {
+	looked := time.Now() // for head
 	head, err := s.store.Head(ctx)
 	if err != nil {
 		return program.Session{}, err
 	}
 	session := program.Session{Key: lease.Key(), Term: lease.Term(), History: head.History}
-	for patience := time.Now().Add(s.engine.config.LeaseTTL); ; {
+	for patience := looked.Add(s.engine.config.LeaseTTL); ; {
 		_, err := target.Begin(ctx, session, from, head.Position)
-		if !errors.Is(err, store.ErrHistory) || time.Now().After(patience) {
+		if !errors.Is(err, store.ErrHistory) || looked.After(patience) {
 			return session, err
 		}
+		looked = time.Now()
 		now, headErr := s.store.Head(ctx)
 		if headErr != nil || now.Position <= head.Position {
 			return session, err // it is not ours

@@ -42,15 +42,8 @@ func (s *supervisor) moveRow(ctx context.Context, mine store.ProjectionRow) (row
 		store: s.store, from: store.SubscriberKey{Projection: old.Name, Generation: old.Active}, to: s.key(row.Active),
 		most: s.store.Limits(),
 	}
-	if err := m.run(ctx, s.engine.config); err != nil {
+	if row, err = m.run(ctx, s.engine.config, row); err != nil {
 		return store.ProjectionRow{}, false, fmt.Errorf("rename from %q: %w", old.Name, err)
-	}
-	row, err = s.store.SaveProjection(ctx, row)
-	if errors.Is(err, store.ErrGuard) {
-		row, err = s.store.Projection(ctx, s.name) // another engine has moved it
-	}
-	if err != nil {
-		return store.ProjectionRow{}, false, err
 	}
 	s.logger.InfoContext(ctx, "moved the projection from its former name", "from", old.Name)
 	if err := deleteProjection(ctx, s.store, old); err != nil {
@@ -72,18 +65,31 @@ type move struct {
 	size  int
 }
 
-// run holds both leases, so that nobody works on either.
-func (m *move) run(ctx context.Context, c Config) (err error) {
+// run copies, and then saves the row of the new name. It holds both leases, so that nobody
+// works on either; and another engine that moves too finds the row when it gets the old one.
+func (m *move) run(ctx context.Context, c Config, row store.ProjectionRow) (_ store.ProjectionRow, err error) {
 	old, err := m.store.Subscriber(m.from).Takeover(ctx, event.NewID(), c.LeaseTTL, c.ShutdownTimeout)
 	if err != nil {
-		return err
+		return row, err
 	}
 	defer func() { err = errors.Join(err, released(ctx, old)) }()
+	if there, err := m.store.Projection(ctx, row.Name); err == nil && !there.Deleted {
+		return there, nil
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return row, err
+	}
 	m.lease, err = m.store.Subscriber(m.to).Takeover(ctx, event.NewID(), c.LeaseTTL, c.ShutdownTimeout)
 	if err != nil {
-		return err
+		return row, err
 	}
 	defer func() { err = errors.Join(err, released(ctx, m.lease)) }()
+	if err := m.copy(ctx, old); err != nil {
+		return row, err
+	}
+	return m.store.SaveProjection(ctx, row)
+}
+
+func (m *move) copy(ctx context.Context, old *store.Lease) error {
 	m.at, m.goal = m.lease.Checkpoint(), old.Checkpoint()
 	if m.at > m.goal {
 		return fmt.Errorf("the new name is at position %d already, beyond the old one at %d", m.at, m.goal)
@@ -100,6 +106,10 @@ func (m *move) run(ctx context.Context, c Config) (err error) {
 		if err != nil {
 			return err
 		}
+	}
+	info, err := m.store.Subscriber(m.from).Info(ctx)
+	if err != nil || info.CreatedAt.IsZero() {
+		return err // nothing was ever committed: a checkpoint of 0 would not be the start
 	}
 	for sn, err := range m.store.States(ctx, m.from.Projection, m.from.Generation, store.Range{}) {
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/riffle-go/riffle/engine"
@@ -29,6 +30,45 @@ func TestTheStartIsResolvedOnce(t *testing.T) {
 	}
 	if st := b.status(e, "effect"); st.Row.Start != pos {
 		t.Errorf("the start is %d, want %d", st.Row.Start, pos)
+	}
+}
+
+// What counts is when the projection ran first, not when its worker came to its first event.
+func TestTheStartIsResolvedOnceThoughNothingIsCommittedYet(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.append("a", Added{1}, Added{2})
+	var f effect
+	p := f.projection(projection.Options{Start: store.AtHead()})
+	b.must(b.engine(p).Pause(t.Context(), "effect", "before its first event"))
+	wantState(t, b.engine(p).CatchUp(t.Context()), "paused")
+	b.append("a", Added{3})
+	e := b.engine(p)
+	b.must(e.Resume(t.Context(), "effect"))
+	b.must(e.CatchUp(t.Context()))
+	if got := f.handled(); !slices.Equal(got, []int{3}) {
+		t.Errorf("handled %v, want what came after the first run", got)
+	}
+}
+
+func TestEnginesThatStartAtTheSameTimeAgree(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		b := setup(t)
+		b.append("a", Added{1})
+		begin := make(chan struct{})
+		var all sync.WaitGroup
+		for range 4 {
+			e := b.engine(tally(projection.Options{}), new(effect).projection(projection.Options{}))
+			all.Go(func() {
+				<-begin
+				if err := e.CatchUp(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
 	}
 }
 

@@ -62,6 +62,9 @@ func (e *Engine) admit(ctx context.Context, users int) (*session, error) {
 	if stuck := e.unfinished(); len(stuck) > 0 {
 		return nil, fmt.Errorf("%w: handlers of %s have not returned since the last time", ErrRunning, strings.Join(stuck, ", "))
 	}
+	for _, s := range e.supervisors {
+		s.begin()
+	}
 	e.session = newSession(ctx, e)
 	e.session.users = users
 	return e.session, nil

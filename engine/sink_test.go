@@ -88,6 +88,10 @@ func TestASinkIsRewoundAndRebuiltThroughItsReset(t *testing.T) {
 	check("at first")
 	b.must(r.Rewind(t.Context(), "rows", store.AtPosition(3)))
 	check("after a rewind", 2)
+	if err := r.Rewind(t.Context(), "rows", store.AtPosition(100)); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a rewind forward: %v", err)
+	}
+	check("after a rewind that goes forward", 2)
 	b.must(r.Rebuild(t.Context(), "rows"))
 	check("after a rebuild", 2, 0)
 	b.must(r.stop())
@@ -151,6 +155,27 @@ func TestARewindDuringTheLastWritesOfAFormerWorkerIsNotOfAnotherStore(t *testing
 	}
 }
 
+// What counts is how old the head is that the target was asked with, not how long it took to
+// answer.
+func TestARewindOfASlowTargetIsNotOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		l := &late{former: func() event.Position {
+			defer time.Sleep(3 * engine.DefaultLeaseTTL)
+			return b.append("a", Added{3})
+		}}
+		e := b.engine(projection.NewSink("rows", l, store.Match{Aggregate: Counters}))
+		b.append("a", Added{1}, Added{2})
+		b.must(e.CatchUp(t.Context()))
+		l.armed.Store(true)
+		b.must(e.Rewind(t.Context(), "rows", store.AtPosition(2)))
+		if _, resets := l.state(); !slices.Equal(resets, []event.Position{1}) {
+			t.Errorf("it was reset to %v", resets)
+		}
+	})
+}
+
 // A target that is really of another store is refused, however much is appended meanwhile.
 func TestARewindOfATargetOfAnotherStoreIsRefused(t *testing.T) {
 	t.Parallel()
@@ -208,4 +233,36 @@ func TestARewindThatLosesItsLeaseSaysSo(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// stubborn is a shelf that refuses an event, and cannot go back.
+type stubborn struct{ shelf }
+
+var errStubborn = errors.New("stubborn")
+
+func (s *stubborn) Write(ctx context.Context, ses projection.Session, from, to event.Position, events []event.Event) error {
+	if slices.ContainsFunc(events, func(ev event.Event) bool { return ev.Position == 2 }) {
+		return projection.Park(errStubborn)
+	}
+	return s.shelf.Write(ctx, ses, from, to, events)
+}
+
+func (*stubborn) Reset(context.Context, projection.Session, event.Position) error { return errStubborn }
+
+// What is set aside is in the store alone: a target that did not go back has moved past it.
+func TestARewindWhoseResetFailsForgetsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var s stubborn
+	e := b.engine(projection.NewSink("rows", &s, store.Match{Aggregate: Counters}))
+	b.append("a", Added{1}, Added{2})
+	b.append("b", Added{3})
+	b.must(e.CatchUp(t.Context()))
+	if err := e.Rewind(t.Context(), "rows", store.AtPosition(1)); !errors.Is(err, errStubborn) {
+		t.Errorf("got %v", err)
+	}
+	st := b.status(e, "rows")
+	if rows, _ := s.state(); st.Parked != 1 || st.Subscriber.Checkpoint != 3 || !slices.Equal(rows, []event.Position{1, 3}) {
+		t.Errorf("%d are parked, the checkpoint is %d, the target has %v", st.Parked, st.Subscriber.Checkpoint, rows)
+	}
 }

@@ -123,6 +123,40 @@ func TestOneTickerRenewsTheLeasesOfAll(t *testing.T) {
 	})
 }
 
+// Leases that were claimed at different times run out at the same time: those of one engine
+// are renewed in one go, at a third of the TTL.
+func TestLeasesOfDifferentAgesAreRenewedTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		m := tally(projection.Options{})
+		p := new(effect).projection(projection.Options{})
+		r := b.run(b.engine(m, p))
+		pos := b.append("a", Added{1})
+		b.must(r.Wait(t.Context(), m, pos))
+		b.must(r.Wait(t.Context(), p, pos))
+		b.must(r.Pause(t.Context(), "effect", "to claim later"))
+		b.until("it is paused", func() bool { return b.status(r.Engine, "effect").State == "paused" })
+		time.Sleep(time.Second)
+		b.must(r.Resume(t.Context(), "effect"))
+		b.must(r.Wait(t.Context(), p, b.append("a", Added{1})))
+		until := func(name string) time.Time { return b.status(r.Engine, name).Subscriber.Until }
+		if until("tally").Equal(until("effect")) {
+			t.Fatal("claimed at the same time: the test shows nothing")
+		}
+		time.Sleep(engine.DefaultLeaseTTL)
+		for range 300 {
+			time.Sleep(100 * time.Millisecond)
+			if m, e := until("tally"), until("effect"); !m.Equal(e) {
+				t.Fatalf("the leases run out %v apart", e.Sub(m))
+			}
+			if left := time.Until(until("tally")); left < engine.DefaultLeaseTTL*6/10 {
+				t.Fatalf("only %v are left of a lease of %v", left, engine.DefaultLeaseTTL)
+			}
+		}
+	})
+}
+
 func TestEnginesShareTheWorkAndHandOverAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

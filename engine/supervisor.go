@@ -66,13 +66,18 @@ func (s *supervisor) poke() {
 	}
 }
 
+// begin forgets what the last session found out: whoever waits in the next one waits for
+// its plan.
+func (s *supervisor) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.starts, s.planned, s.trouble = true, false, nil
+	clear(s.keepers)
+}
+
 // run supervises until the session drains, and returns when every task has ended.
 func (s *supervisor) run(ses *session) {
 	var jobs sync.WaitGroup
-	s.mu.Lock()
-	s.starts, s.planned, s.trouble = true, false, nil
-	clear(s.keepers)
-	s.mu.Unlock()
 	again := time.NewTimer(0)
 	defer again.Stop()
 	trouble := newKeeper()

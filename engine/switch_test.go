@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -75,6 +76,16 @@ func TestTheOldGenerationStandsStillForTheSwitch(t *testing.T) {
 		synctest.Wait()
 		if holder().IsZero() {
 			t.Error("the switch did not come, and the old generation stands still for ever")
+		}
+		// Another rebuild has taken its place.
+		if _, err := s.update(ctx, func(row *store.ProjectionRow) (bool, error) {
+			row.Generations[1].State = store.Retired
+			return true, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := s.activate(ctx, s.key(1), res.Position); !errors.Is(err, errReplaced) {
+			t.Errorf("a generation that was given up is switched to: %+v, %v", a, err)
 		}
 		cancel()
 		if err := <-ended; err != nil {

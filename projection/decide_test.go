@@ -36,9 +36,21 @@ func TestDecideAppendsWhatWasDecided(t *testing.T) {
 	if err != nil || res.Version != 2 || res.Position != 2 || head(t, st) != 2 {
 		t.Fatalf("deciding nothing: %+v, %v", res, err)
 	}
-	_, err = m.Decide(t.Context(), st, ann, func(projection.State[Balance]) ([]event.Payload, error) { return nil, errOverdrawn })
-	if err != errOverdrawn {
-		t.Fatalf("the error of decide: %#v", err)
+	asked := 0
+	_, err = m.Decide(t.Context(), st, ann, func(projection.State[Balance]) ([]event.Payload, error) {
+		asked++
+		return nil, errOverdrawn
+	})
+	if err != errOverdrawn || asked != 1 {
+		t.Fatalf("the error of decide, asked %d times: %#v", asked, err)
+	}
+	asked = 0
+	_, err = m.Decide(t.Context(), st, ann, func(projection.State[Balance]) ([]event.Payload, error) {
+		asked++
+		return event.Of(Renamed{"of another aggregate"}), nil
+	})
+	if !errors.Is(err, store.ErrInvalid) || asked != 1 {
+		t.Fatalf("an append that cannot be, decided %d times: %v", asked, err)
 	}
 }
 
@@ -127,12 +139,16 @@ func TestDecideIsRefusedInHandlers(t *testing.T) {
 
 func TestDecideOnAStreamThatCannotBeFolded(t *testing.T) {
 	t.Parallel()
-	st, m := setup(t), balances()
+	st, folded := setup(t), 0
+	m := projection.NewModel("balances", projection.Fold(func(b *Balance, e Withdrawn, ev event.Event) error {
+		folded++
+		return withdraw(b, e, ev)
+	}))
 	ann := Accounts.Stream("ann")
 	appendTo(t, st, ann, Withdrawn{1})
 	_, err := m.Decide(t.Context(), st, ann, func(projection.State[Balance]) ([]event.Payload, error) { return nil, nil })
-	if _, ok := errors.AsType[*projection.FoldError](err); !ok {
-		t.Fatal(err)
+	if _, ok := errors.AsType[*projection.FoldError](err); !ok || folded != 1 {
+		t.Fatalf("after %d tries: %v", folded, err)
 	}
 }
 

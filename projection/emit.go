@@ -16,6 +16,10 @@ import (
 // fresh look at the store; that is no failed attempt. One handler call may emit 256 events
 // and 1 MiB. Events carry correlation and causation of the event that is handled.
 //
+// A handler may also append to the store by itself. That is no part of the commit: it is done
+// at once, stays when the handler fails, and is done again when the handler runs again. See
+// [EventID].
+//
 // Emit refuses with store.ErrInvalid what cannot be appended: outside of effects, a State
 // that did not come from Load, payloads that cannot be encoded.
 func Emit(ctx context.Context, batches ...store.Batch) error {

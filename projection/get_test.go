@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/projection"
@@ -177,6 +178,16 @@ func TestOldStatesAreServedOnlyWhereThatIsHonest(t *testing.T) {
 		if !ok || !errors.Is(err, projection.ErrRebuilding) || re.Stored != 3 || re.Wanted != 4 || re.Position != 0 || re.Head != head(t, st) {
 			t.Fatalf("%+v", err)
 		}
+		built, err := st.Subscriber(store.SubscriberKey{Projection: "balances", Generation: 1}).Claim(t.Context(), event.NewID(), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := built.Commit(t.Context(), store.Commit{To: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = shape.Get(t.Context(), st, "ann"); !errors.As(err, &re) || re.Position != 1 {
+			t.Fatalf("the progress is not told: %+v", err)
+		}
 		for _, err := range shape.All(t.Context(), st, store.Range{}) {
 			if !errors.Is(err, projection.ErrRebuilding) {
 				t.Fatal(err)
@@ -219,7 +230,11 @@ func TestADeletedProjectionHasNoStates(t *testing.T) {
 	if err := st.DeleteStates(t.Context(), "balances", 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Get(t.Context(), st, "ann"); !errors.Is(err, store.ErrNotFound) {
-		t.Fatal(err)
+	// Its subscriber is still there: Delete has not got so far.
+	if s, err := m.Get(t.Context(), st, "ann"); !errors.Is(err, store.ErrNotFound) || s.Position != 0 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if s, err := m.LoadKey(t.Context(), st, "ann"); err != nil || s.Value.Cents != 100 {
+		t.Fatalf("%+v, %v", s, err)
 	}
 }

@@ -133,16 +133,21 @@ func (m *Model[S]) bound(ctx context.Context, st *store.Store, at store.Point) (
 }
 
 // base returns the stored state to begin with; its Position is 0 when there is none. It is
-// the engine's, if that is of the same stream and definition, else the snapshot of an
-// earlier Load.
+// the engine's, if that is of the same stream and definition, or the snapshot of an earlier
+// Load, whichever is later: an engine may be far behind.
 func (m *Model[S]) base(ctx context.Context, st *store.Store, sv serving[S], to event.Position, s event.Stream, more []event.Stream) (store.Snapshot, error) {
+	var state store.Snapshot
 	if sv.exact && m.perStream && len(more) == 0 {
-		sn, err := upTo(to)(st.State(ctx, m.stateKey(sv, s.ID)))
-		if sn.Position > 0 || err != nil {
-			return sn, err
+		var err error
+		if state, err = upTo(to)(st.State(ctx, m.stateKey(sv, s.ID))); err != nil {
+			return state, err
 		}
 	}
-	return upTo(to)(st.Snapshot(ctx, m.onDemandKey(st, s, more)))
+	kept, err := upTo(to)(st.Snapshot(ctx, m.onDemandKey(st, s, more)))
+	if kept.Position > state.Position {
+		return kept, err
+	}
+	return state, err
 }
 
 // upTo lets a snapshot pass if it is no later than a position; none is no error.

@@ -1,8 +1,8 @@
 package projection_test
 
 import (
+	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/snapshot"
 	"github.com/riffle-go/riffle/store"
+	"github.com/riffle-go/riffle/store/pebblestore"
 )
 
 func TestLoadIsAsOfNowWithoutAnEngine(t *testing.T) {
@@ -121,6 +122,9 @@ func TestLoadKeepsSnapshots(t *testing.T) {
 		}
 		if !c.want {
 			continue
+		}
+		if sn.Version != 3 || sn.Position != 3 {
+			t.Errorf("kept as of version %d, position %d", sn.Version, sn.Position)
 		}
 		// A lie, to see that it is used.
 		sn.State, sn.Position = []byte(`{"Cents":1000}`), 3
@@ -253,6 +257,71 @@ func TestWhatAnOperatorSkippedIsLeftOut(t *testing.T) {
 	}
 }
 
+// The failure policy has skipped an event for good, by a row that says so.
+func TestWhatAPolicySkippedIsLeftOut(t *testing.T) {
+	t.Parallel()
+	st, m := setup(t), balances()
+	ann := Accounts.Stream("ann")
+	appendTo(t, st, ann, Deposited{1}, Withdrawn{50}, Deposited{2})
+	register(t, st, m.Program(), 0)
+	lease, err := st.Subscriber(store.SubscriberKey{Projection: "balances"}).Claim(t.Context(), event.NewID(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lease.Commit(t.Context(), store.Commit{To: 2, Rows: []store.Row{{Key: "ann", Position: 2, State: store.Skipped}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := m.Load(t.Context(), st, ann); err != nil || got.Value.Cents != 3 || got.Version != 3 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
+// replica is one that nobody shall ask: it may be behind.
+type replica struct{ store.Driver }
+
+var errReplica = errors.New("the replica was asked")
+
+func (replica) Read(context.Context, store.Scan) (store.ScanResult, error) {
+	return store.ScanResult{}, errReplica
+}
+
+func (replica) Head(context.Context) (store.Head, error) { return store.Head{}, errReplica }
+
+func (replica) Close() error { return nil }
+
+// A decision on what a replica has would conflict until that has caught up.
+func TestLoadsReadThePrimary(t *testing.T) {
+	t.Parallel()
+	st, err := pebblestore.OpenMem(&pebblestore.Options{Store: store.Options{Replica: replica{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ann := Accounts.Stream("ann")
+	appendTo(t, st, ann, Deposited{1})
+	if _, err := st.Read(t.Context(), store.Query{}); !errors.Is(err, errReplica) {
+		t.Fatalf("a read does not ask the replica: %v", err)
+	}
+	m := balances()
+	if s, err := m.Load(t.Context(), st, ann); err != nil || s.Value.Cents != 1 {
+		t.Errorf("Load: %+v, %v", s, err)
+	}
+	if s, err := m.LoadAt(t.Context(), st, store.AtPosition(1), ann); err != nil || s.Value.Cents != 1 {
+		t.Errorf("LoadAt: %+v, %v", s, err)
+	}
+	if s, err := m.LoadKey(t.Context(), st, "ann"); err != nil || s.Value.Cents != 1 {
+		t.Errorf("LoadKey: %+v, %v", s, err)
+	}
+	_, err = m.Decide(t.Context(), st, ann, func(projection.State[Balance]) ([]event.Payload, error) { return event.Of(Deposited{1}), nil })
+	if err != nil {
+		t.Errorf("Decide: %v", err)
+	}
+}
+
 func TestADeletedStateBeginsAnew(t *testing.T) {
 	t.Parallel()
 	st, m := setup(t), balances()
@@ -261,38 +330,6 @@ func TestADeletedStateBeginsAnew(t *testing.T) {
 	got, err := m.Load(t.Context(), st, ann)
 	if err != nil || got.Value.Cents != 5 || got.Version != 3 {
 		t.Fatalf("%+v, %v", got, err)
-	}
-}
-
-func TestLoadKeyIsAsOfNow(t *testing.T) {
-	t.Parallel()
-	st, m := setup(t), flows()
-	tr := func(id, from, to string, cents int64) {
-		appendTo(t, st, Transfers.Stream(id), Completed{from, to, cents})
-	}
-	if got, err := m.LoadKey(t.Context(), st, "ann"); err != nil || got.Value != (Flow{}) {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	tr("1", "ann", "bob", 5)
-	if got, err := m.LoadKey(t.Context(), st, "bob"); err != nil || got.Value != (Flow{In: 5}) { // no engine ran
-		t.Fatalf("%+v, %v", got, err)
-	}
-	tr("2", "bob", "ann", 3)
-	build(t, st, m, 0, 2)
-	tr("3", "ann", "ann", 1)
-	tr("4", "cid", "bob", 100)
-	for key, want := range map[string]Flow{"ann": {In: 4, Out: 6}, "bob": {In: 105, Out: 3}, "cid": {Out: 100}, "dan": {}} {
-		got, err := m.LoadKey(t.Context(), st, key)
-		if err != nil || got.Value != want || got.Position != 4 || got.Key != key {
-			t.Errorf("%s: %+v, %v; want %+v", key, got, err, want)
-		}
-	}
-	if got, err := m.Get(t.Context(), st, "ann"); err != nil || got.Value != (Flow{In: 3, Out: 5}) {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	_, err := m.Load(t.Context(), st, Transfers.Stream("1"))
-	if !errors.Is(err, store.ErrInvalid) {
-		t.Fatalf("Load of a model with keys: %v", err)
 	}
 }
 
@@ -319,40 +356,4 @@ func TestLoadsByStreamAreRefusedForKeyedModels(t *testing.T) {
 	}
 }
 
-func TestLoadKeyNeverLeavesAParkedEventOut(t *testing.T) {
-	t.Parallel()
-	st, m := setup(t), flows()
-	for i, e := range []Completed{{"ann", "bob", 5}, {"cid", "bob", -1}, {"ann", "bob", 7}} {
-		appendTo(t, st, Transfers.Stream(string(rune('1'+i))), e)
-	}
-	build(t, st, m, 0, 3)
-	if got, err := m.Get(t.Context(), st, "bob"); err != nil || !got.Blocked || got.Value.In != 5 || got.Position != 1 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	_, err := m.LoadKey(t.Context(), st, "bob")
-	if fe, ok := errors.AsType[*projection.FoldError](err); !ok || fe.Position != 2 || fe.Key != "bob" {
-		t.Fatal(err)
-	}
-	if got, err := m.LoadKey(t.Context(), st, "ann"); err != nil || got.Value.Out != 12 {
-		t.Fatalf("another key: %+v, %v", got, err)
-	}
-}
-
-func TestLoadKeyRefusesToReadTooMuch(t *testing.T) {
-	t.Parallel()
-	st, m := setup(t), flows()
-	left := projection.MaxBehind + 1
-	for i := 0; left > 0; i++ {
-		n := min(left, 1000)
-		appendTo(t, st, Transfers.Stream("t"), slices.Repeat([]event.Payload{Completed{"ann", "bob", 1}}, n)...)
-		left -= n
-	}
-	if _, err := m.LoadKey(t.Context(), st, "ann"); !errors.Is(err, projection.ErrTooFarBehind) {
-		t.Fatal(err)
-	}
-	build(t, st, m, 0, 1)
-	got, err := m.LoadKey(t.Context(), st, "ann")
-	if err != nil || got.Value.Out != projection.MaxBehind+1 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-}
+// What another definition has built is of no use, nor is its checkpoint.

@@ -15,7 +15,8 @@ import (
 
 // Model is the definition of a read model: states of type S, folded from events, one for
 // each key. A running engine keeps the states in the store, each event counted exactly
-// once; Load works without an engine too. A Model is a value: it never changes, and is safe
+// once; Load works without an engine too. The engine folds the events of one model one after
+// the other, so one model uses one core at most. A Model is a value: it never changes, and is safe
 // for concurrent use.
 type Model[S any] struct {
 	name    string

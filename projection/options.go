@@ -82,8 +82,8 @@ type Options struct {
 	Codec event.Codec
 
 	// SnapshotEvery is after how many events read by one Load a model keeps a snapshot of the
-	// result, for the next Load. Default 256; SnapshotNever keeps none. Models that an engine
-	// runs do not need it for their own keys: their states are kept current anyway.
+	// result, for the next Load. Default 256; SnapshotNever keeps none. For models that an
+	// engine runs that happens only while it is behind: their states are kept anyway.
 	SnapshotEvery int
 
 	// BatchEmits lets an effect handle further events before those that it emitted are

@@ -100,6 +100,17 @@ func (s *States) apply(e *entry, ev event.Event) error {
 	return nil
 }
 
+// Unfold takes an event back from every state that it was folded into last. What a Cut holds of
+// an event must be all of it: call Unfold when some of its keys have it, and others cannot have
+// it now.
+func (s *States) Unfold(at event.Position) {
+	for _, e := range s.changed {
+		if n := len(e.since) - 1; n >= 0 && e.since[n] == at {
+			e.since, e.spoilt = e.since[:n], true
+		}
+	}
+}
+
 // View returns the state of a key, nil when there is none. The caller must not change it,
 // nor use it after the next Fold.
 func (s *States) View(ctx context.Context, key string) (any, error) {

@@ -158,12 +158,20 @@ func (u *Subscriber) Takeover(ctx context.Context, worker event.ID, ttl, grace t
 
 func (u *Subscriber) takeOver(ctx context.Context, worker event.ID, ttl, grace time.Duration) (*Lease, error) {
 	waiting, cancel := context.WithTimeout(ctx, grace)
-	err := u.WaitFree(waiting)
-	cancel()
-	if err != nil && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
-		return nil, err
+	defer cancel()
+	for {
+		err := u.WaitFree(waiting)
+		switch {
+		case err == nil: // others may have waited too: whoever is first is not to be fenced at once
+			if lease, err := u.claim(ctx, worker, ttl, false); !errors.Is(err, ErrHeld) {
+				return lease, err
+			}
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return nil, err
+		default:
+			return u.claim(ctx, worker, ttl, true)
+		}
 	}
-	return u.claim(ctx, worker, ttl, true)
 }
 
 // undrain takes the worker's wish for a drain back, also when ctx has ended: it would stop

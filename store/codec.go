@@ -175,7 +175,8 @@ func encodeRow(r *Row) []byte {
 	b = appendBytes(b, 4, r.Last)
 	b = appendTime(b, 5, r.Due)
 	b = appendTime(b, 6, r.Since)
-	return appendTime(b, 7, r.Updated)
+	b = appendTime(b, 7, r.Updated)
+	return appendBool(b, 8, r.Unkeyed)
 }
 
 func decodeRow(rec Record) (r Row, err error) {
@@ -200,6 +201,8 @@ func decodeRow(rec Record) (r Row, err error) {
 			return readTime(f, &r.Since)
 		case 7:
 			return readTime(f, &r.Updated)
+		case 8:
+			return readBool(f, &r.Unkeyed)
 		}
 		return nil
 	})

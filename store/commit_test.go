@@ -31,7 +31,7 @@ func TestCommitWritesEverythingAtOnce(t *testing.T) {
 	wantEqual(t, "Checkpoint", l.Checkpoint(), 0)
 	row := store.Row{
 		Key: "k", Position: 3, State: store.Parked, Attempts: 4, First: "first", Last: "last",
-		Due: time.UnixMilli(5000).UTC(), Since: time.UnixMilli(1000).UTC(), Updated: time.UnixMilli(2000).UTC(),
+		Due: time.UnixMilli(5000).UTC(), Since: time.UnixMilli(1000).UTC(), Updated: time.UnixMilli(2000).UTC(), Unkeyed: true,
 	}
 	res, err := l.Commit(t.Context(), store.Commit{
 		To: 4, Save: []store.Snapshot{stateOf("a", 4, "A"), {Key: store.SnapshotKey{Key: "b"}, State: []byte("B"), Position: 2}},
@@ -229,7 +229,10 @@ func TestOnlyACommitThatMayBeRepeatedIsLazy(t *testing.T) {
 		"not lazy":           {store.Commit{To: 2}, false},
 		"lazy with in hand":  {store.Commit{To: 2, Lazy: true, InHand: 3}, false},
 		"lazy with a parked": {store.Commit{To: 2, Lazy: true, Rows: parked}, false},
-		"lazy with an emit":  {store.Commit{To: 2, Lazy: true, Emit: []store.Batch{{Stream: orders.Stream("1"), Events: event.Of(placed{})}}}, false},
+		"lazy with a switch": {store.Commit{To: 2, Lazy: true, Activate: &store.Activation{
+			Row: store.ProjectionRow{Name: "balances", Kind: "model", Next: 2}, Old: store.SubscriberKey{Projection: "balances", Generation: 1},
+		}}, false},
+		"lazy with an emit": {store.Commit{To: 2, Lazy: true, Emit: []store.Batch{{Stream: orders.Stream("1"), Events: event.Of(placed{})}}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -288,49 +291,76 @@ func TestUnknownCommitIsFoundOut(t *testing.T) {
 		"applied standing still":         {true, store.Commit{InHand: 1, Emit: emit()}, false},
 		"not applied and standing still": {false, store.Commit{InHand: 1, Emit: emit()}, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				faults := unknownTimes(1, c.applied)
-				var armed atomic.Bool
-				only := memdriver.Faults{
-					BeforeCommit: func(txn *store.Txn) error {
-						if faults.BeforeCommit == nil || !armed.Load() {
-							return nil
-						}
-						return faults.BeforeCommit(txn)
-					},
-					AfterCommit: func(txn *store.Txn, res store.Result) error {
-						if faults.AfterCommit == nil || !armed.Load() {
-							return nil
-						}
-						return faults.AfterCommit(txn, res)
-					},
-				}
-				st, _ := setup(t, memdriver.Options{Faults: only})
-				deposit(t, st, "a", 3)
-				u := st.Subscriber(balances)
+		// What is stored already must not be taken for the commit in doubt.
+		for earlier, prepare := range map[string]func(t *testing.T, u *store.Subscriber) (*store.Lease, event.Position){
+			"the first one": func(t *testing.T, u *store.Subscriber) (*store.Lease, event.Position) { return claim(t, u), 0 },
+			"behind another one": func(t *testing.T, u *store.Subscriber) (*store.Lease, event.Position) {
 				l := claim(t, u)
-				armed.Store(true)
-				res, err := l.Commit(t.Context(), c.commit)
-				if c.unknown {
-					wantError(t, err, store.ErrUnknown)
-					return
-				}
-				if err != nil {
+				mustCommit(t, l, store.Commit{To: 1})
+				return l, 1
+			},
+			"behind one of the lease before": func(t *testing.T, u *store.Subscriber) (*store.Lease, event.Position) {
+				l := claim(t, u)
+				mustCommit(t, l, store.Commit{To: 1})
+				if err := l.Release(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				i := info(t, u)
-				wantEqual(t, "checkpoint", i.Checkpoint, c.commit.To)
-				wantEqual(t, "in hand", i.InHand, c.commit.InHand)
-				if c.commit.Emit != nil {
-					wantEqual(t, "Position", res.Position, 4)
-					head, err := st.Head(t.Context())
-					if err != nil || head.Position != 4 {
-						t.Fatal("emitted twice", head, err)
+				return claim(t, u), 1
+			},
+		} {
+			t.Run(name+", "+earlier, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					faults := unknownTimes(1, c.applied)
+					var armed atomic.Bool
+					only := memdriver.Faults{
+						BeforeCommit: func(txn *store.Txn) error {
+							if faults.BeforeCommit == nil || !armed.Load() {
+								return nil
+							}
+							return faults.BeforeCommit(txn)
+						},
+						AfterCommit: func(txn *store.Txn, res store.Result) error {
+							if faults.AfterCommit == nil || !armed.Load() {
+								return nil
+							}
+							return faults.AfterCommit(txn, res)
+						},
 					}
-				}
+					st, _ := setup(t, memdriver.Options{Faults: only})
+					deposit(t, st, "a", 3)
+					u := st.Subscriber(balances)
+					l, from := prepare(t, u)
+					commit := c.commit
+					commit.From, commit.To = from, max(from, commit.To)
+					armed.Store(true)
+					res, err := l.Commit(t.Context(), commit)
+					if c.unknown {
+						wantError(t, err, store.ErrUnknown)
+						return
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					i := info(t, u)
+					wantEqual(t, "checkpoint", i.Checkpoint, commit.To)
+					wantEqual(t, "in hand", i.InHand, commit.InHand)
+					if commit.Emit != nil {
+						wantEqual(t, "Position", res.Position, 4)
+						head, err := st.Head(t.Context())
+						if err != nil || head.Position != 4 {
+							t.Fatal("emitted twice, or never", head, err)
+						}
+					}
+				})
 			})
-		})
+		}
+	}
+}
+
+func mustCommit(tb testing.TB, l *store.Lease, c store.Commit) {
+	tb.Helper()
+	if _, err := l.Commit(tb.Context(), c); err != nil {
+		tb.Fatal(err)
 	}
 }

@@ -89,6 +89,116 @@ func TestRewindSetsBackAndFences(t *testing.T) {
 	}
 }
 
+// A control write ends the lease in the step that changes what the lease works from: there is
+// no moment in which its holder could commit on top of that.
+func TestControlWritesLeaveTheHolderNoMoment(t *testing.T) {
+	t.Parallel()
+	for name, control := range map[string]func(t *testing.T, u *store.Subscriber) error{
+		"rewind":  func(t *testing.T, u *store.Subscriber) error { return u.Rewind(t.Context(), 5) },
+		"delete":  func(t *testing.T, u *store.Subscriber) error { return u.Delete(t.Context()) },
+		"release": func(t *testing.T, u *store.Subscriber) error { return u.ReleaseLease(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var after func()
+			st, _ := setup(t, memdriver.Options{
+				Limits: store.Limits{CommitItems: 2},
+				Faults: memdriver.Faults{AfterCommit: func(*store.Txn, store.Result) error {
+					if f := after; f != nil {
+						after = nil // what f writes is its own
+						f()
+						after = f
+					}
+					return nil
+				}},
+			})
+			u, l := working(t, st)
+			steps := 0
+			after = func() {
+				steps++
+				at := info(t, u).Checkpoint
+				if _, err := l.Commit(t.Context(), store.Commit{From: at, To: at}); !errors.Is(err, store.ErrLeaseLost) {
+					t.Errorf("after step %d the holder committed at %d: %v, want ErrLeaseLost", steps, at, err)
+				}
+			}
+			if err := control(t, u); err != nil {
+				t.Fatal(err)
+			}
+			if steps == 0 {
+				t.Error("no step was seen")
+			}
+		})
+	}
+}
+
+// A claim and a control write are durable when they return.
+func TestControlWritesOutliveACrash(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		control func(t *testing.T, st *store.Store, u *store.Subscriber) error
+		done    func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool
+	}{
+		"claim": {
+			func(t *testing.T, st *store.Store, u *store.Subscriber) error {
+				_, err := u.Takeover(t.Context(), event.NewID(), time.Minute, 0)
+				return err
+			},
+			func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool {
+				return info(t, u).Term > before.Term
+			},
+		},
+		"release of the lease": {
+			func(t *testing.T, st *store.Store, u *store.Subscriber) error { return u.ReleaseLease(t.Context()) },
+			func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool {
+				return info(t, u).Term > before.Term
+			},
+		},
+		"rewind": {
+			func(t *testing.T, st *store.Store, u *store.Subscriber) error { return u.Rewind(t.Context(), 5) },
+			func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool {
+				return info(t, u).Checkpoint == 5 && info(t, u).Term > before.Term
+			},
+		},
+		"delete": {
+			func(t *testing.T, st *store.Store, u *store.Subscriber) error { return u.Delete(t.Context()) },
+			func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool {
+				i := info(t, u)
+				return i.Term == 0 && i.Checkpoint == 0 && i.CreatedAt.IsZero()
+			},
+		},
+		"wish": {
+			func(t *testing.T, st *store.Store, u *store.Subscriber) error { return u.SetPaused(t.Context(), "x") },
+			func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool {
+				return info(t, u).Paused == "x"
+			},
+		},
+		"projection": {
+			func(t *testing.T, st *store.Store, u *store.Subscriber) error {
+				_, err := st.SaveProjection(t.Context(), store.ProjectionRow{Name: "balances", Kind: "model", Next: 1})
+				return err
+			},
+			func(t *testing.T, before store.SubscriberInfo, st *store.Store, u *store.Subscriber) bool {
+				row, err := st.Projection(t.Context(), "balances")
+				return err == nil && row.Next == 1
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st, d := setup(t, memdriver.Options{})
+			u, _ := working(t, st)
+			before := info(t, u)
+			if err := c.control(t, st, u); err != nil {
+				t.Fatal(err)
+			}
+			crashed := open(t, d.Crash())
+			if !c.done(t, before, crashed, crashed.Subscriber(balances)) {
+				t.Errorf("a crash has undone it: %+v", info(t, crashed.Subscriber(balances)))
+			}
+		})
+	}
+}
+
 func TestRewindThatFailsHalfwayLosesNothing(t *testing.T) {
 	t.Parallel()
 	odd := errors.New("odd")

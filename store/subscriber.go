@@ -99,7 +99,9 @@ type Row struct {
 	Due      time.Time // of a waiting row: when to try again
 	Since    time.Time // when it was set aside
 	Updated  time.Time
-	_        struct{}
+	// Unkeyed says that the keys of the event could not be found: Key is the id of its stream.
+	Unkeyed bool
+	_       struct{}
 }
 
 // RowKey names a Row of a subscriber.

@@ -11,8 +11,8 @@ import (
 	"github.com/riffle-go/riffle/internal/handling"
 )
 
-// maxTurn bounds how long a turn holds others back, and how long an append waits for turns.
-const maxTurn = 20 * time.Millisecond
+// MaxTurn is the longest turn that there is.
+const MaxTurn = 500 * time.Millisecond
 
 // turns are the streams that somebody has for himself for a moment.
 type turns struct {
@@ -21,19 +21,24 @@ type turns struct {
 	streams map[event.Stream][]*turn
 }
 
-type turn struct{ over chan struct{} }
+type turn struct {
+	atMost time.Duration
+	over   chan struct{}
+}
 
 // Turn holds appends to streams back, those through this Store and outside of handlers, until
-// end is called, and for 20 ms at the longest. It is for who reads these streams, decides, and
-// always finds that somebody else was faster: a few milliseconds without company break that,
-// where more patience would not. An append waits for at most 20 ms in all, whatever turns
-// there are. end may be called more than once.
-func (s *Store) Turn(streams ...event.Stream) (end func()) {
-	t := &turn{over: make(chan struct{})}
+// end is called, and for atMost at the longest, which is cut to MaxTurn. It is for who reads
+// these streams, decides, and always finds that somebody else was faster: a few milliseconds
+// without company break that, where more patience would not. However many turns follow each
+// other, an append waits for no longer in all than the longest of those that it meets. end
+// may be called more than once.
+func (s *Store) Turn(atMost time.Duration, streams ...event.Stream) (end func()) {
+	atMost = min(atMost, MaxTurn)
+	t := &turn{atMost: atMost, over: make(chan struct{})}
 	s.turns.begin(t, streams)
 	var once sync.Once
 	over := func() { once.Do(func() { s.turns.end(t, streams) }) }
-	timer := time.AfterFunc(maxTurn, over)
+	timer := time.AfterFunc(atMost, over)
 	return func() {
 		timer.Stop()
 		over()
@@ -65,16 +70,18 @@ func (ts *turns) end(t *turn, streams []event.Stream) {
 	close(t.over)
 }
 
-// of returns a turn that one of the appends has to wait for, or nil.
-func (ts *turns) of(appends []Appending) *turn {
+// of returns the longest turn that one of the appends has to wait for, or nil.
+func (ts *turns) of(appends []Appending) (longest *turn) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for i := range appends {
-		if all := ts.streams[appends[i].Stream]; len(all) > 0 {
-			return all[0]
+		for _, t := range ts.streams[appends[i].Stream] {
+			if longest == nil || t.atMost > longest.atMost {
+				longest = t
+			}
 		}
 	}
-	return nil
+	return longest
 }
 
 // wait lets those go first who have the turn.
@@ -82,9 +89,14 @@ func (ts *turns) wait(ctx context.Context, appends []Appending) error {
 	if ts.some.Load() == 0 || handling.From(ctx) != nil {
 		return nil
 	}
-	patience := time.NewTimer(maxTurn)
+	began, longest := time.Now(), time.Duration(0)
+	patience := time.NewTimer(MaxTurn)
 	defer patience.Stop()
 	for t := ts.of(appends); t != nil; t = ts.of(appends) {
+		if t.atMost > longest {
+			longest = t.atMost
+			patience.Reset(longest - time.Since(began))
+		}
 		select {
 		case <-t.over:
 		case <-patience.C:

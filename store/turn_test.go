@@ -26,22 +26,27 @@ func TestATurnHoldsOthersBackForAMoment(t *testing.T) {
 			}
 			return time.Since(began)
 		}
-		end := st.Turn(accounts.Stream("a"))
+		end := st.Turn(20*time.Millisecond, accounts.Stream("a"))
 		wantEqual(t, "of another stream", took(t.Context(), "b"), 0)
 		time.AfterFunc(5*time.Millisecond, end)
 		wantEqual(t, "until the end of the turn", took(t.Context(), "a"), 5*time.Millisecond)
 		end()
 
-		st.Turn(accounts.Stream("a"), accounts.Stream("b"))
+		st.Turn(20*time.Millisecond, accounts.Stream("a"), accounts.Stream("b"))
 		wantEqual(t, "of a turn that nobody ends", took(t.Context(), "a"), 20*time.Millisecond)
 		wantEqual(t, "after it", took(t.Context(), "b"), 0)
 
-		st.Turn(accounts.Stream("a"))
-		time.AfterFunc(10*time.Millisecond, func() { st.Turn(accounts.Stream("a")) })
+		st.Turn(20*time.Millisecond, accounts.Stream("a"))
+		time.AfterFunc(10*time.Millisecond, func() { st.Turn(20*time.Millisecond, accounts.Stream("a")) })
 		wantEqual(t, "of one turn after the other", took(t.Context(), "a"), 20*time.Millisecond)
 		time.Sleep(time.Second)
 
-		end = st.Turn(accounts.Stream("a"))
+		st.Turn(20*time.Millisecond, accounts.Stream("a"))
+		st.Turn(time.Hour, accounts.Stream("a"))
+		wantEqual(t, "of a turn and a longer one", took(t.Context(), "a"), store.MaxTurn)
+		time.Sleep(time.Second)
+
+		end = st.Turn(20*time.Millisecond, accounts.Stream("a"))
 		defer end()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()

@@ -125,12 +125,23 @@ func TestProgressOverEventsOfOthersIsWrittenEveryTenSeconds(t *testing.T) {
 }
 
 // picky cannot be encoded in some states.
-type picky struct{ Sum int64 }
+type picky struct {
+	Sum int64
+	How string `json:"-"`
+}
 
 var errUnencodable = errors.New("odd")
 
 func (p picky) MarshalJSON() ([]byte, error) {
 	if p.Sum < 0 {
+		switch p.How {
+		case "panic":
+			panic("odd")
+		case "goexit":
+			goexit()
+		case "skip":
+			return nil, projection.Skip(errUnencodable)
+		}
 		return nil, errUnencodable
 	}
 	type plain picky
@@ -138,24 +149,50 @@ func (p picky) MarshalJSON() ([]byte, error) {
 }
 
 func TestAStateThatCannotBeEncodedParksTheEventThatMadeItSo(t *testing.T) {
+	for how, want := range map[string]string{"error": errUnencodable.Error(), "panic": "panicked", "goexit": "Goexit"} {
+		t.Run(how, func(t *testing.T) {
+			bubble(t, func(b *bed) {
+				m := projection.NewModel("balances", projection.Fold(func(s *picky, e Deposited, _ event.Event) error {
+					s.Sum += e.Cents
+					s.How = how
+					return nil
+				}))
+				for _, cents := range []int64{1, 2, -10, 3} {
+					b.deposit(cents, "a")
+					b.deposit(cents, "b"+fmt.Sprint(cents))
+				}
+				w := b.start(b.config(m))
+				w.waits(8)
+				b.rowsAre(m, "a@5 waiting 1", "a@7 waiting 0", "b-10@6 waiting 1")
+				sn, err := b.store.State(b.Context(), store.SnapshotKey{Projection: "balances", Key: "a"})
+				if err != nil || string(sn.State) != `{"Sum":3}` || sn.Position != 3 {
+					b.Fatalf("state %s at %d (%v)", sn.State, sn.Position, err)
+				}
+				if got := b.rows(m)[0].Last; !strings.Contains(got, want) {
+					b.Fatalf("the row says %q", got)
+				}
+				w.drains()
+			})
+		})
+	}
+}
+
+// The events behind one that is skipped because of its state count.
+func TestAnEventWhoseStateIsSkippedIsLeftOutAlone(t *testing.T) {
 	bubble(t, func(b *bed) {
 		m := projection.NewModel("balances", projection.Fold(func(s *picky, e Deposited, _ event.Event) error {
-			s.Sum += e.Cents
+			s.Sum, s.How = s.Sum+e.Cents, "skip"
 			return nil
 		}))
-		for _, cents := range []int64{1, 2, -10, 3} {
+		for _, cents := range []int64{1, -10, 2, -20, 3} {
 			b.deposit(cents, "a")
-			b.deposit(cents, "b"+fmt.Sprint(cents))
 		}
 		w := b.start(b.config(m))
-		w.waits(8)
-		b.rowsAre(m, "a@5 waiting 1", "a@7 waiting 0", "b-10@6 waiting 1")
+		w.waits(5)
+		b.rowsAre(m, "a@2 skipped 1", "a@4 skipped 1")
 		sn, err := b.store.State(b.Context(), store.SnapshotKey{Projection: "balances", Key: "a"})
-		if err != nil || string(sn.State) != `{"Sum":3}` || sn.Position != 3 {
+		if err != nil || string(sn.State) != `{"Sum":6}` || sn.Position != 5 {
 			b.Fatalf("state %s at %d (%v)", sn.State, sn.Position, err)
-		}
-		if got := b.rows(m)[0].Last; !strings.Contains(got, errUnencodable.Error()) {
-			b.Fatalf("the row says %q", got)
 		}
 		w.drains()
 	})

@@ -20,6 +20,11 @@ func (s *session) attend() error {
 		s.leave(errFinished)
 	}
 	nudged := s.lookNow
+	select {
+	case <-s.nudge: // who has much to do does not doze
+		nudged = true
+	default:
+	}
 	s.lookNow = false
 	if s.leaving != nil {
 		return nil

@@ -21,14 +21,17 @@ type unit struct {
 
 	state     unitState
 	emits     []store.Batch
+	emitBytes int
 	err       error
+	first     error // of the tries
 	tries     int
 	final     bool           // its failure parks it
 	single    bool           // one try only
 	again     bool           // what it did meanwhile does not count: it must come after another one
 	conflicts int            // of its emits
 	contended []event.Stream // where it met them
-	turn      func()         // ends its turn with those; nil while it has none
+	since     time.Time      // when it met the first
+	turn      func()         // ends its turn with those streams; nil while it has none
 	notBefore time.Time
 }
 
@@ -87,8 +90,12 @@ type effectExecutor struct {
 	savedAt  time.Time
 	rowEmits []*unit // retries whose emits are not committed
 	emits    int     // events emitted and not committed
+	bytes    int     // of them
 	solo     int     // so many emitting units are committed one by one
 	flight   emitting
+
+	crowded bool          // by others who append to the same streams all the time
+	moment  time.Duration // for how long an event then gets them for itself
 }
 
 // emitting is what a commit under way carries of an effect.
@@ -102,6 +109,7 @@ type emitting struct {
 func newEffectExecutor(s *session) *effectExecutor {
 	most := max(s.program.Concurrency, 1)
 	return &effectExecutor{
+		moment:  shortTurn,
 		session: s, most: most, wake: make(chan struct{}, 1), budget: -1,
 		next: make(chan *unit, most), closed: make(chan struct{}),
 		queues: map[string][]*unit{}, stuck: map[string]struct{}{},
@@ -248,21 +256,24 @@ func (e *effectExecutor) offer(b *blocked) (bool, error) {
 	defer e.mu.Unlock()
 	e.retries = append(e.retries, u)
 	if e.outage.on {
-		e.budget = 1
+		e.budget, e.turn = 1, 1 // a retry is next
 	}
 	e.kick()
 	return true, nil
 }
 
-// probe tries the next new event once.
+// probe tries the next new event once. When there is none, it is one that was in hand when
+// everything began to fail.
 func (e *effectExecutor) probe() (bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.ready) == 0 {
+	switch {
+	case len(e.ready) > 0:
+		e.ready[0].single = true
+	case len(e.retries) == 0:
 		return false, nil
 	}
-	e.ready[0].single = true
-	e.budget = 1
+	e.budget, e.turn = 1, 0 // a new event is next
 	e.kick()
 	return e.budget == 0, nil
 }
@@ -317,7 +328,7 @@ func (e *effectExecutor) advance() (bool, error) {
 
 // judge asks the session what becomes of a unit that failed.
 func (e *effectExecutor) judge(u *unit) error {
-	f := failure{key: u.key, at: u.ev.Position, err: u.err, tries: max(u.tries, 1), row: u.page == nil, final: u.final}
+	f := failure{key: u.key, at: u.ev.Position, err: u.err, first: u.first, tries: max(u.tries, 1), row: u.page == nil, final: u.final}
 	what, err := e.settle(f)
 	if err != nil {
 		u.state = unitReady // it stays what comes next

@@ -19,14 +19,14 @@ func (e *effectExecutor) fill(c *store.Commit) error {
 	defer e.mu.Unlock()
 	e.trim()
 	f := emitting{unsaved: e.unsaved}
-	events := 0
+	events, bytes := 0, 0
 	fits := func(u *unit) bool {
 		n := countEvents(u.emits)
-		if n > 0 && len(f.units) > 0 && (e.solo > 0 || events+n > program.MaxEmits) {
+		if n > 0 && len(f.units) > 0 && (e.solo > 0 || events+n > program.MaxEmits || bytes+u.emitBytes > program.MaxEmitBytes) {
 			return false
 		}
 		if n > 0 {
-			events += n
+			events, bytes = events+n, bytes+u.emitBytes
 			f.units = append(f.units, u)
 			c.Emit = append(c.Emit, u.emits...)
 		}
@@ -64,10 +64,14 @@ func (e *effectExecutor) committed(*store.Commit, store.Result) {
 	defer e.mu.Unlock()
 	f := e.flight
 	e.flight = emitting{}
+	calm := len(f.units) > 0
 	for _, u := range f.units {
-		e.emits -= countEvents(u.emits)
-		u.emits = nil
+		e.dropEmits(u)
 		u.endTurn()
+		calm = calm && u.conflicts == 0
+	}
+	if calm {
+		e.crowded, e.moment = false, shortTurn
 	}
 	e.solo = max(e.solo-len(f.units), 0)
 	e.rowEmits = slices.Delete(e.rowEmits, 0, f.rows)
@@ -81,7 +85,7 @@ func (e *effectExecutor) committed(*store.Commit, store.Result) {
 // emitted before the culprit are committed first, also when emits are batched.
 func (e *effectExecutor) rehold(conflict bool) {
 	e.held = 0
-	if !conflict && e.program.BatchEmits && e.emits < program.MaxEmits {
+	if !conflict && e.program.BatchEmits && !e.laden() {
 		return
 	}
 	for _, us := range [][]*unit{e.rowEmits, e.done, e.window} {
@@ -96,20 +100,36 @@ func (e *effectExecutor) rehold(conflict bool) {
 // conflictsFree is how many conflicts of an event's emits are tried again at once.
 const conflictsFree = 4
 
-// conflictsPatient is after how many more the event gets the streams for itself for a moment.
-// Where others append without a pause, it would never be the first.
-const conflictsPatient = 2
+// After conflictsPatient more, or when its attempts have taken conflictPatience, the event gets
+// the streams for itself for a moment: where others append without a pause, it would never be
+// the first. The events after it get them at their first conflict, until one meets none.
+const (
+	conflictsPatient = 2
+	conflictPatience = 100 * time.Millisecond
+)
+
+// shortTurn is how long that moment is, at the longest. It doubles each time that it was too
+// short, for who loads a state of which every read folds thousands of events, and is as short
+// as before when it was not needed.
+const shortTurn = 20 * time.Millisecond
 
 // conflicted says when the event runs again.
 func (e *effectExecutor) conflicted(u *unit, s event.Stream) {
-	u.conflicts++
+	if u.conflicts++; u.conflicts == 1 {
+		u.since = time.Now()
+	}
 	if !slices.Contains(u.contended, s) {
 		u.contended = append(u.contended, s)
 	}
-	switch n := u.conflicts - conflictsFree; {
-	case n > conflictsPatient:
-		u.endTurn()
-		u.turn, u.notBefore = e.store.Turn(u.contended...), time.Time{}
+	n := u.conflicts - conflictsFree
+	e.crowded = e.crowded || n > conflictsPatient || time.Since(u.since) > conflictPatience
+	switch {
+	case e.crowded:
+		if u.turn != nil {
+			u.endTurn()
+			e.moment = min(2*e.moment, store.MaxTurn)
+		}
+		u.turn, u.notBefore = e.store.Turn(e.moment, u.contended...), time.Time{}
 	case n > 0:
 		u.notBefore = time.Now().Add(conflictPause(n))
 	}
@@ -182,11 +202,10 @@ func conflictPause(n int) time.Duration {
 // undo makes a unit whose emits were refused what it was before it was handled, or failed.
 // Later ones of its key come after it once more.
 func (e *effectExecutor) undo(culprit *unit) {
-	e.emits -= countEvents(culprit.emits)
-	culprit.emits = nil
+	e.dropEmits(culprit)
 	failed := culprit.err != nil
 	if failed {
-		culprit.tries = 1
+		culprit.first, culprit.tries = culprit.err, 1
 		culprit.state = unitFailed
 		e.stuck[culprit.key] = struct{}{}
 		e.verdicts = append(e.verdicts, culprit)
@@ -213,8 +232,7 @@ func (e *effectExecutor) undo(culprit *unit) {
 		}
 		switch u.state {
 		case unitFinished:
-			e.emits -= countEvents(u.emits)
-			u.emits = nil
+			e.dropEmits(u)
 			e.unfinish(u)
 			e.enqueue(u)
 		case unitRunning:

@@ -174,7 +174,9 @@ func (e *effectExecutor) handle(u *unit, err error) (stopped error) {
 		if e.ctx.Err() != nil {
 			return context.Cause(e.ctx)
 		}
-		u.tries++
+		if u.tries++; u.tries == 1 {
+			u.first = err
+		}
 		again, stopped := e.hold(u.key, at, u.tries, err, u.single)
 		if stopped != nil {
 			return stopped
@@ -204,7 +206,7 @@ func (e *effectExecutor) try(u *unit) error {
 	err := protect(func() error { return e.program.Effect.Handle(c, u.ev) })
 	emitted := c.Emitted()
 	if err == nil {
-		u.emits = emitted
+		u.emits, u.emitBytes = emitted, c.EmittedBytes()
 	}
 	return err
 }
@@ -229,7 +231,7 @@ func (e *effectExecutor) after(u *unit, stopped error) *unit {
 		e.verdicts = append(e.verdicts, u)
 		e.signal()
 	case u.again:
-		u.again, u.emits = false, nil
+		u.again, u.emits, u.emitBytes = false, nil, 0
 		e.enqueue(u)
 	default:
 		e.handled(u)
@@ -256,12 +258,23 @@ func (e *effectExecutor) handled(u *unit) {
 		}
 	}
 	if n := countEvents(u.emits); n > 0 {
-		e.emits += n
-		if !e.program.BatchEmits || e.emits >= program.MaxEmits {
+		e.emits, e.bytes = e.emits+n, e.bytes+u.emitBytes
+		if !e.program.BatchEmits || e.laden() {
 			e.holdAt(u)
 		}
 		e.signal()
 	}
+}
+
+// laden says that so much is emitted and not committed that no more may come.
+func (e *effectExecutor) laden() bool {
+	return e.emits >= program.MaxEmits || e.bytes >= program.MaxEmitBytes
+}
+
+// dropEmits forgets what a unit emitted: it is committed, or void.
+func (e *effectExecutor) dropEmits(u *unit) {
+	e.emits, e.bytes = e.emits-countEvents(u.emits), e.bytes-u.emitBytes
+	u.emits, u.emitBytes = nil, 0
 }
 
 // holdAt lets no unit beyond u start before a commit.

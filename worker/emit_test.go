@@ -177,6 +177,50 @@ func TestAnEmitterIsNotAlwaysTheLast(t *testing.T) {
 	})
 }
 
+// A decision that takes longer than a turn gets longer ones, and what comes after it need not
+// find out anew how long.
+func TestALongDecisionGetsALongTurn(t *testing.T) {
+	bubble(t, func(b *bed) {
+		const events, takes = 5, 60 * time.Millisecond
+		tries := map[event.Position]int{}
+		p := mailer(projection.Options{}, func(ctx context.Context, _ Deposited, ev event.Event) error {
+			info, err := b.store.Stream(ctx, echoes.Stream("contended"))
+			if err != nil {
+				return err
+			}
+			tries[ev.Position]++
+			pass(takes)
+			return emit(ctx, "contended", store.Exact(info.Version), ev.Position)
+		})
+		b.deposit(1, strings.Split("abcde", "")...)
+		stop := make(chan struct{})
+		var others sync.WaitGroup
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(3 * time.Millisecond):
+					b.append(echoes.Stream("contended"), Echoed{})
+				}
+			}
+		})
+		w := b.start(b.config(p))
+		w.waits(events)
+		close(stop)
+		others.Wait()
+		if first := tries[1]; first < 4 || first > 10 {
+			b.Errorf("%d tries of the first event", first)
+		}
+		for at := event.Position(2); at <= events; at++ {
+			if tries[at] > 3 { // an append may be on its way when the turn begins
+				b.Errorf("%d tries of event %d", tries[at], at)
+			}
+		}
+		w.drains()
+	})
+}
+
 func TestThePrefixBeforeAConflictIsCommitted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -23,8 +23,12 @@ func newGuard(ctx context.Context, extend func(context.Context) error) (*guard, 
 func TestTheWorkStopsAtItsOwnDeadlineWhenRenewalsFail(t *testing.T) {
 	t.Parallel()
 	for name, renew := range map[string]func(*guard, context.Context){
-		"own renewals":    func(g *guard, ctx context.Context) { g.renew(ctx, time.Now().Add(g.ttl)) },
-		"those of others": func(g *guard, ctx context.Context) { g.failed(errNetwork); g.standIn(ctx) },
+		"own renewals": func(g *guard, ctx context.Context) { g.renew(ctx, time.Now().Add(g.ttl)) },
+		"those of others": func(g *guard, ctx context.Context) {
+			<-time.After(2 * g.ttl / 3) // a third to the next renewal, and a third that its call hung
+			g.failed(errNetwork)
+			g.standIn(ctx)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

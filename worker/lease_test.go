@@ -126,6 +126,39 @@ func TestALeaseThatTheRenewerCannotRenewIsRenewedByTheWorker(t *testing.T) {
 	})
 }
 
+func TestAHandlersContextEndsWhenTheRenewerHearsThatTheLeaseIsLost(t *testing.T) {
+	bubble(t, func(b *bed) {
+		started := make(chan struct{})
+		cause := make(chan error, 1)
+		p := mailer(projection.Options{}, func(ctx context.Context, _ Deposited, ev event.Event) error {
+			close(started)
+			<-ctx.Done()
+			cause <- context.Cause(ctx)
+			return ctx.Err()
+		})
+		b.deposit(1, "a")
+		f := failing{make(chan func(error), 1)}
+		c := b.config(p)
+		c.Renewer = f
+		w := b.start(c)
+		lost := <-f.lost
+		<-started
+		lost(&store.LeaseLostError{Key: c.Key, What: "term"})
+		select {
+		case err := <-cause:
+			if !errors.Is(err, store.ErrLeaseLost) {
+				b.Errorf("cause %v, want ErrLeaseLost", err)
+			}
+		case <-time.After(time.Second):
+			b.Fatal("the handler goes on without a lease")
+		}
+		if err := w.ends(); !errors.Is(err, store.ErrLeaseLost) {
+			b.Fatalf("Run: %v, want ErrLeaseLost", err)
+		}
+		b.rowsAre(p)
+	})
+}
+
 func TestATakeoverDrainsItsPredecessor(t *testing.T) {
 	bubble(t, func(b *bed) {
 		finish, started := make(chan struct{}), make(chan struct{})

@@ -31,7 +31,9 @@ type modelExecutor struct {
 	keyErr error // why they cannot be found; the stream's id stands for them
 
 	tries  int   // at the present event and key
+	first  error // of those
 	broken error // a try that ended its goroutine
+	wary   bool  // an encoding did so: each one gets a goroutine of its own
 
 	at    event.Position
 	units int // folded since the last commit
@@ -74,12 +76,19 @@ func (m *modelExecutor) open(at event.Position) (event.Position, error) {
 	return at, err
 }
 
-// encode keeps a panic of the codec and a state that is too large with their key.
+// encode keeps a panic or an exit of the codec and a state that is too large with their key.
 func (m *modelExecutor) encode(state any) (data []byte, contentType string, err error) {
-	err = protect(func() error {
-		data, contentType, err = m.program.Model.Encode(state)
-		return err
-	})
+	run := func() {
+		err = protect(func() error {
+			data, contentType, err = m.program.Model.Encode(state)
+			return err
+		})
+	}
+	if !m.wary {
+		run()
+	} else if gone := apart(run); gone != nil {
+		err = gone
+	}
 	if most := m.store.Limits().StateBytes; err == nil && len(data) > most {
 		err = fmt.Errorf("worker: the state has %d bytes, at most %d are allowed (Limits.StateBytes); split it by more keys", len(data), most)
 	}
@@ -138,7 +147,7 @@ func (m *modelExecutor) slice(until time.Time) error {
 		if err := m.interrupted(); err != nil {
 			return err
 		}
-		if n%64 == 0 && time.Now().After(until) || m.outage.on {
+		if n%8 == 0 && time.Now().After(until) || m.outage.on {
 			return nil
 		}
 		if done, err := m.one(false); !done || err != nil {
@@ -157,12 +166,18 @@ func (m *modelExecutor) one(single bool) (bool, error) {
 			return false, err
 		}
 	}
-	if m.full = m.isFull(); m.full {
-		return false, nil
+	if m.key == 0 {
+		if m.full = m.isFull(); m.full {
+			return false, nil
+		}
 	}
 	for m.key < len(m.keys) {
 		what, err := m.unit(m.keys[m.key], ev, single)
-		if err != nil || what == another {
+		if err != nil || what == another { // no commit may hold a part of the event
+			if m.key > 0 {
+				m.states.Unfold(ev.Position)
+				m.key = 0
+			}
 			return false, err
 		}
 		m.key++
@@ -225,9 +240,9 @@ func (m *modelExecutor) count() {
 func (m *modelExecutor) unit(key string, ev *event.Event, single bool) (fate, error) {
 	switch {
 	case m.rows.blocks(key):
-		return aside, m.behind(key, ev.Position)
+		return aside, m.follow(store.Row{Key: key, Position: ev.Position, Unkeyed: m.keyErr != nil})
 	case m.isSkipped(key, ev.Position):
-		m.rec.skipped(1)
+		m.passOver(key, ev.Position)
 		return passed, nil
 	case m.isKiller(ev.Position):
 		return m.settle(failure{key: key, at: ev.Position, err: errKilled, tries: 1, final: true})
@@ -241,13 +256,15 @@ func (m *modelExecutor) unit(key string, ev *event.Event, single bool) (fate, er
 		if err := m.own(err); err != nil {
 			return 0, err
 		}
-		m.tries++
+		if m.tries++; m.tries == 1 {
+			m.first = err
+		}
 		again, stopped := m.hold(key, ev.Position, m.tries, err, single)
 		if stopped != nil {
 			return 0, stopped
 		}
 		if !again {
-			f := failure{key: key, at: ev.Position, err: err, tries: m.tries}
+			f := failure{key: key, at: ev.Position, err: err, first: m.first, tries: m.tries}
 			m.tries = 0
 			return m.settle(f)
 		}
@@ -301,7 +318,7 @@ func (m *modelExecutor) offer(b *blocked) (bool, error) {
 	tries, keyErr := m.tries, m.keyErr // of the event that the page stands at
 	m.tries, m.keyErr = 0, nil
 	err = m.run(func() error {
-		err := m.again(b.key, &ev)
+		err := m.again(&row, &ev)
 		if err == nil {
 			m.handledRow(b.key, row.Position)
 			return nil
@@ -317,11 +334,13 @@ func (m *modelExecutor) offer(b *blocked) (bool, error) {
 	return true, err
 }
 
-// again folds an event that was set aside. One whose keys could not be found was set aside
-// under its stream's id.
-func (m *modelExecutor) again(key string, ev *event.Event) error {
+// again folds an event that was set aside.
+func (m *modelExecutor) again(row *store.Row, ev *event.Event) error {
 	if m.broken != nil {
-		return m.try(key, ev)
+		if row.Unkeyed { // some of its keys may have it
+			m.states.Unfold(ev.Position)
+		}
+		return m.try(row.Key, ev)
 	}
 	var keys []string
 	err := protect(func() (err error) {
@@ -331,14 +350,31 @@ func (m *modelExecutor) again(key string, ev *event.Event) error {
 	switch {
 	case err != nil:
 		return m.unkeyed(*ev, err)
-	case slices.Contains(keys, key):
-		return m.try(key, ev)
-	case len(keys) == 1 && !m.rows.blocks(keys[0]):
-		err := m.try(keys[0], ev)
-		if !errors.Is(err, snapshot.ErrFoldedBefore) {
+	case row.Unkeyed:
+		return m.late(row.Key, keys, ev)
+	case slices.Contains(keys, row.Key):
+		return m.try(row.Key, ev)
+	}
+	return goneOn(keys)
+}
+
+// late folds an event whose keys are known at last, if none of them has gone on without it.
+func (m *modelExecutor) late(row string, keys []string, ev *event.Event) (err error) {
+	for _, key := range keys {
+		if key != row && m.rows.blocks(key) {
+			err = goneOn(keys)
+		} else if err = m.try(key, ev); errors.Is(err, snapshot.ErrFoldedBefore) {
+			err = goneOn(keys)
+		}
+		if err != nil {
+			m.states.Unfold(ev.Position)
 			return err
 		}
 	}
+	return nil
+}
+
+func goneOn(keys []string) error {
 	return fmt.Errorf("worker: the event belongs to keys that have gone on without it (%q); skip it, and rebuild the projection", keys)
 }
 

@@ -14,12 +14,12 @@ import (
 func (m *modelExecutor) fill(c *store.Commit) error {
 	for {
 		var cut snapshot.Cut
-		err := m.run(func() (err error) {
+		err := m.encoding(func() (err error) {
 			cut, err = m.states.Cut(m.ctx)
 			return err
 		})
 		if bad, ok := errors.AsType[*snapshot.EncodeError](err); ok {
-			if err := m.run(func() error { return m.unencodable(bad) }); err != nil {
+			if err := m.encoding(func() error { return m.unencodable(bad) }); err != nil {
 				return err
 			}
 			continue
@@ -34,6 +34,21 @@ func (m *modelExecutor) fill(c *store.Commit) error {
 		m.units, m.full = 0, false
 		return nil
 	}
+}
+
+// encoding runs what encodes states. When one ended the goroutine, nobody knows which: f runs
+// again, with a goroutine for each encoding.
+func (m *modelExecutor) encoding(f func() error) error {
+	return m.run(func() error {
+		if err := m.broken; err != nil {
+			m.broken = nil
+			if m.wary { // a fold did it that had succeeded before
+				return err
+			}
+			m.wary = true
+		}
+		return f()
+	})
 }
 
 // unread takes the error of the store out of a readError.
@@ -54,7 +69,7 @@ func (m *modelExecutor) unencodable(bad *snapshot.EncodeError) error {
 	if found.Culprit == 0 {
 		return fmt.Errorf("worker: %w, and then it could; encoding must depend on the state alone", bad)
 	}
-	what, err := m.settle(failure{key: bad.Key, at: found.Culprit, err: found.Err, tries: 1})
+	what, err := m.settle(failure{key: bad.Key, at: found.Culprit, err: found.Err, tries: 1, gone: true})
 	if err != nil {
 		return err
 	}
@@ -82,7 +97,7 @@ func (m *modelExecutor) replay(key string, behind []event.Position, culprit fate
 		if own := m.own(err); own != nil {
 			return own
 		}
-		if culprit, err = m.settle(failure{key: key, at: behind[i], err: err, tries: 1}); err != nil {
+		if culprit, err = m.settle(failure{key: key, at: behind[i], err: err, tries: 1, gone: true}); err != nil {
 			return err
 		}
 	}

@@ -45,50 +45,147 @@ func (l *life) dies() *vfs.MemFS {
 	return l.disk.CrashClone(vfs.CrashCloneCfg{})
 }
 
-func TestAnEventThatKillsTheProcessIsFoundAndParked(t *testing.T) {
-	t.Parallel()
-	disk := vfs.NewCrashableMem()
-	const killer = 7
-	lives, parked := 0, false
-	for !parked {
-		if lives++; lives > 8 {
-			t.Fatalf("not found in %d lives", lives)
+// hooked is a target that a test looks into before each event.
+type hooked struct {
+	*table
+	before func(event.Event) error
+}
+
+func (d *hooked) Write(ctx context.Context, s projection.Session, from, to event.Position, events []event.Event) error {
+	for _, ev := range events {
+		if err := d.before(ev); err != nil {
+			return err
 		}
-		l := begin(t, disk)
-		if lives == 1 {
-			for i := range 12 {
-				l.deposit(1, fmt.Sprint("k", i))
-			}
-		}
-		dead := make(chan *vfs.MemFS, 1)
-		p := mailer(projection.Options{CommitEvery: time.Hour}, func(ctx context.Context, _ Deposited, ev event.Event) error {
-			if ev.Position == killer {
-				dead <- l.dies()
-				<-ctx.Done()
-				return ctx.Err()
-			}
-			return nil
-		})
-		w := l.start(l.config(p))
-		done := make(chan error, 1)
-		go func() { done <- w.Wait(context.Background(), 12) }()
-		select {
-		case disk = <-dead:
-		case err := <-done:
-			if err != nil {
-				<-w.done
-				t.Fatalf("life %d: %v: %v", lives, err, w.err)
-			}
-			parked = true
-			l.rowsAre(p, fmt.Sprintf("k6@%d parked 1", killer))
-		case <-time.After(time.Minute):
-			t.Fatalf("life %d hangs: %+v", lives, w.Status())
-		}
-		w.cancel()
-		<-w.done
 	}
-	if lives != 5 {
-		t.Fatalf("found in life %d, want: three deaths, one more with the event in hand, and then it is parked", lives)
+	return d.table.Write(ctx, s, from, to, events)
+}
+
+func TestAnEventThatKillsTheProcessIsFoundAndParked(t *testing.T) {
+	for _, kind := range []string{"model", "effect", "sink"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			disk := vfs.NewCrashableMem()
+			const killer = 7
+			rows := &table{}
+			lives, parked := 0, false
+			for !parked {
+				if lives++; lives > 8 {
+					t.Fatalf("not found in %d lives", lives)
+				}
+				l := begin(t, disk)
+				if lives == 1 {
+					for i := range 12 {
+						l.deposit(1, fmt.Sprint("k", i))
+					}
+				}
+				dead, over := make(chan *vfs.MemFS, 1), make(chan struct{})
+				meets := func(at event.Position) error {
+					if at == killer {
+						dead <- l.dies()
+						<-over
+						return errBroken
+					}
+					return nil
+				}
+				var p projection.Projection
+				switch o := (projection.Options{CommitEvery: time.Hour}); kind {
+				case "model":
+					p = projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+						return errors.Join(meets(ev.Position), s.deposit(e, ev))
+					})).With(o)
+				case "effect":
+					p = mailer(o, func(_ context.Context, _ Deposited, ev event.Event) error { return meets(ev.Position) })
+				default:
+					p = sinkOf(&hooked{rows, func(ev event.Event) error { return meets(ev.Position) }}, projection.Options{})
+				}
+				w := l.start(l.config(p))
+				done := make(chan error, 1)
+				go func() { done <- w.Wait(context.Background(), 12) }()
+				select {
+				case disk = <-dead:
+				case err := <-done:
+					if err != nil {
+						<-w.done
+						t.Fatalf("life %d: %v: %v", lives, err, w.err)
+					}
+					parked = true
+					l.rowsAre(p, fmt.Sprintf("k6@%d parked 1", killer))
+				case <-time.After(time.Minute):
+					t.Fatalf("life %d hangs: %+v", lives, w.Status())
+				}
+				w.cancel()
+				close(over)
+				<-w.done
+			}
+			if lives != 5 {
+				t.Fatalf("found in life %d, want: three deaths, one more with the event in hand, and then it is parked", lives)
+			}
+		})
+	}
+}
+
+// An event that was set aside, and kills the process when it is tried again.
+func TestARetryThatKillsTheProcessIsFoundAndParked(t *testing.T) {
+	for _, kind := range []string{"model", "effect", "sink"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			disk := vfs.NewCrashableMem()
+			rows := &table{}
+			for lives := 1; ; lives++ {
+				if lives > 8 {
+					t.Fatalf("not found in %d lives", lives)
+				}
+				l := begin(t, disk)
+				if lives == 1 {
+					l.deposit(1, "k", "other")
+				}
+				dead, over := make(chan *vfs.MemFS, 1), make(chan struct{})
+				var p projection.Projection
+				meets := func(ev event.Event) error {
+					switch {
+					case ev.Stream.ID != "k":
+						return nil
+					case l.info(p).Checkpoint < 2: // the row is not stored yet
+						return projection.RetryAfter(10*time.Millisecond, errBroken)
+					}
+					l.deposit(1, "later") // it is behind the head
+					select {
+					case dead <- l.dies():
+					default: // tried again, until the worker hears of its death
+					}
+					<-over
+					return errBroken
+				}
+				switch kind {
+				case "model":
+					p = projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+						return errors.Join(meets(ev), s.deposit(e, ev))
+					}))
+				case "effect":
+					p = mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error { return meets(ev) })
+				default:
+					p = sinkOf(&hooked{rows, meets}, projection.Options{})
+				}
+				w := l.start(l.config(p))
+				died, found := false, false
+				l.until("it dies, or parks the event", func() bool {
+					select {
+					case disk = <-dead:
+						died = true
+					default:
+						rows := l.rows(p)
+						found = len(rows) == 1 && rows[0].Position == 1 && rows[0].State == store.Parked
+					}
+					return died || found
+				})
+				w.cancel()
+				close(over)
+				<-w.done
+				if found {
+					return
+				}
+			}
+		})
 	}
 }
 
@@ -194,4 +291,87 @@ func TestALostLeaseDoesNotMakeAnEventAKiller(t *testing.T) {
 		t.Fatalf("handled %s", got)
 	}
 	second.drains()
+}
+
+// A worker that goes event by event has committed all but the one in hand.
+func TestACarefulWorkerCommitsEachEvent(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewCrashableMem()
+	for n := range 4 {
+		l := begin(t, disk)
+		if n == 0 {
+			l.deposit(1, "a", "b", "a", "c")
+		}
+		key := store.SubscriberKey{Projection: "mailer"}
+		if n < 3 {
+			if _, err := l.store.Subscriber(key).Claim(t.Context(), event.NewID(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			disk = l.dies()
+			continue
+		}
+		var seen calls
+		entered := make(chan struct{})
+		p := mailer(projection.Options{CommitEvery: time.Hour}, func(ctx context.Context, _ Deposited, ev event.Event) error {
+			info, err := l.store.Subscriber(key).Info(context.Background())
+			if err != nil {
+				return err
+			}
+			seen.add("%d in hand at %d", info.InHand, info.Checkpoint)
+			if ev.Position == 3 {
+				close(entered)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		})
+		w := l.start(l.config(p))
+		select {
+		case <-entered:
+		case <-time.After(time.Minute):
+			t.Fatalf("hangs: %+v", w.Status())
+		}
+		w.cancel()
+		<-w.done
+		if got := fmt.Sprint(seen.list()); got != "[1 in hand at 0 2 in hand at 1 3 in hand at 2]" {
+			t.Fatalf("saw %s", got)
+		}
+		if info := l.info(p); info.InHand != 0 || info.Checkpoint != 2 {
+			t.Fatalf("the process lives, and the event is in hand: %+v", info)
+		}
+	}
+}
+
+// Skipping another event, while nobody works, does not make the one in hand harmless.
+func TestASkipForgetsNoKiller(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewCrashableMem()
+	handled := calls{}
+	p := mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error {
+		handled.add("%d", ev.Position)
+		return nil
+	})
+	l := begin(t, disk)
+	l.deposit(1, "a", "b", "c")
+	lease, err := l.store.Subscriber(l.config(p).Key).Claim(t.Context(), event.NewID(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := store.Row{Key: "a", Position: 1, State: store.Parked}
+	if _, err := lease.Commit(t.Context(), store.Commit{To: 1, Rows: []store.Row{row}, InHand: 2}); err != nil {
+		t.Fatal(err)
+	}
+	l = begin(t, l.dies())
+	w, err := worker.New(l.config(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Skip(t.Context(), "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	l.start(l.config(p)).waits(3)
+	l.rowsAre(p, "a@1 skipped 0", "b@2 parked 1")
+	if got := fmt.Sprint(handled.list()); got != "[3]" {
+		t.Errorf("handled %s", got)
+	}
 }

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,6 +126,87 @@ func TestAFailingEventHaltsARebuild(t *testing.T) {
 			b.Fatalf("halted because of %v", w.Status().Err)
 		}
 		w.drains()
+	})
+}
+
+// A skip is no failure: it does not halt a rebuild.
+func TestAFoldMaySkipInARebuild(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+			if e.Cents < 0 {
+				return projection.Skip(errBroken)
+			}
+			return s.deposit(e, ev)
+		}))
+		b.deposit(1, "a")
+		b.deposit(-1, "a")
+		last := b.deposit(1, "a")
+		c := b.config(m)
+		c.Key.Generation = 1
+		c.Activate = func(context.Context, event.Position) (*store.Activation, error) { return nil, nil }
+		w := b.start(c)
+		w.waits(last)
+		if st := w.Status(); st.State != worker.Rebuilding || st.BlockedKeys != 0 {
+			b.Errorf("the status is %+v", st)
+		}
+		w.drains()
+	})
+}
+
+// What was skipped, by whatever decision, stays so in every later generation.
+func TestARebuildSkipsWhatWasSkipped(t *testing.T) {
+	bubble(t, func(b *bed) {
+		m := projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+			switch e.Cents {
+			case -1:
+				return projection.Skip(errBroken)
+			case -2:
+				return errBroken
+			}
+			return s.deposit(e, ev)
+		})).With(projection.Options{OnFailure: projection.FailSkip, Retry: projection.Retry{Attempts: 1}})
+		row, err := b.store.SaveProjection(b.Context(), store.ProjectionRow{Name: "balances", Kind: "model", Next: 3})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, cents := range []int64{1, -1, -2, 1} {
+			b.deposit(cents, "a")
+		}
+		w := b.start(b.config(m))
+		w.waits(b.deposit(1, "b")) // so that what fails is to blame for it
+		pass(time.Minute)
+		want := b.rows(m)
+		b.rowsAre(m, "a@2 skipped 1", "a@3 skipped 1")
+		w.drains()
+		for n := range uint32(2) {
+			c := b.config(m)
+			c.Key.Generation = n + 1
+			c.Activate = func(ctx context.Context, _ event.Position) (*store.Activation, error) {
+				switched := row
+				switched.Active = n + 1
+				return &store.Activation{Row: switched, Old: store.SubscriberKey{Projection: "balances", Generation: n}, OldCheckpoint: 5}, nil
+			}
+			w = b.start(c)
+			w.becomes(worker.Live)
+			var rows []store.Row
+			for r, err := range b.store.Subscriber(c.Key).Rows(b.Context(), store.Range{}) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				rows = append(rows, r)
+			}
+			if fmt.Sprint(rows) != fmt.Sprint(want) {
+				b.Fatalf("generation %d has the rows %+v, want %+v", n+1, rows, want)
+			}
+			sn, err := b.store.State(b.Context(), store.SnapshotKey{Projection: "balances", Generation: n + 1, Key: "a"})
+			if err != nil || string(sn.State) != `{"Cents":2,"Seen":["1","4"]}` {
+				b.Fatalf("generation %d has %s (%v)", n+1, sn.State, err)
+			}
+			w.drains()
+			if row, err = b.store.Projection(b.Context(), "balances"); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 }
 

@@ -103,6 +103,20 @@ func (w *Worker) storedRow(ctx context.Context, k store.RowKey) (store.Row, bool
 	return store.Row{}, false, nil
 }
 
+// decided returns what operators have skipped by now: some of it perhaps since this worker
+// was made, while another one, or nobody, held the lease.
+func (w *Worker) decided(ctx context.Context) ([]store.RowKey, error) {
+	row, err := w.store.Projection(ctx, w.config.Key.Projection)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil // the worker runs on its own
+	}
+	keys := make([]store.RowKey, 0, len(row.Skips))
+	for _, s := range row.Skips {
+		keys = append(keys, store.RowKey(s))
+	}
+	return keys, err
+}
+
 // keepSkip makes the skip count in later generations, and in this worker.
 func (w *Worker) keepSkip(ctx context.Context, k store.RowKey) error {
 	for {

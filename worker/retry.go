@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -16,9 +17,11 @@ type failure struct {
 	key   string
 	at    event.Position
 	err   error
-	tries int  // in this go; at least 1
-	row   bool // it was set aside already
-	final bool // park it, whatever the policies say
+	first error // of the first of several tries
+	tries int   // in this go; at least 1
+	row   bool  // it was set aside already
+	final bool  // park it, whatever the policies say
+	gone  bool  // it is not in hand any more, and must be set aside
 }
 
 // fate is what becomes of a failure.
@@ -92,7 +95,7 @@ func (s *session) settle(f failure) (fate, error) {
 	case f.final:
 		row.Attempts += f.tries
 		return s.setAside(row, store.Parked, f.err)
-	case s.rebuilding || verdict.Action == program.Halt || s.keyless(f.err):
+	case s.rebuilding && verdict.Action != program.Skip || verdict.Action == program.Halt || s.keyless(f.err):
 		return 0, &haltError{f.err}
 	case verdict.Action == program.Park:
 		row.Attempts += f.tries
@@ -105,7 +108,7 @@ func (s *session) settle(f failure) (fate, error) {
 	if !verdict.Counts && verdict.Action == program.Again && s.outage.failed(f.key, now) {
 		s.log.Warn("everything fails, nothing is held against the events", "keys", outageKeys, "error", f.err.Error())
 	}
-	if !f.row && s.outage.on && len(s.rows.keys) >= maxBlockedKeys/2 {
+	if !f.row && !f.gone && s.outage.on && len(s.rows.keys) >= maxBlockedKeys/2 {
 		s.outage.postpone(now)
 		return another, nil
 	}
@@ -199,7 +202,8 @@ func (s *session) setAside(row store.Row, st store.RowState, err error) (fate, e
 
 // rowOf returns the row of a failure with its errors; the attempts are those before it.
 func (s *session) rowOf(f failure, now time.Time) store.Row {
-	row := store.Row{Key: f.key, Position: f.at, Since: now}
+	_, unkeyed := errors.AsType[*program.KeyError](f.err)
+	row := store.Row{Key: f.key, Position: f.at, Since: now, Unkeyed: unkeyed}
 	if b := s.rows.keys[f.key]; b != nil {
 		if i, found := b.find(f.at); found {
 			row = b.rows[i]
@@ -207,18 +211,23 @@ func (s *session) rowOf(f failure, now time.Time) store.Row {
 	}
 	row.Last, row.Updated = cut(f.err.Error()), now
 	if row.First == "" {
-		row.First = row.Last
+		row.First = cut(cmp.Or(f.first, f.err).Error())
 	}
 	return row
 }
 
 // behind sets an event aside because an earlier one of its key is.
 func (s *session) behind(key string, at event.Position) error {
+	return s.follow(store.Row{Key: key, Position: at})
+}
+
+func (s *session) follow(row store.Row) error {
+	key, at := row.Key, row.Position
 	if s.rows.has(key, at) {
 		return nil // a sink's target was behind the store
 	}
 	now := time.Now()
-	row := store.Row{Key: key, Position: at, State: store.Waiting, Since: now, Updated: now}
+	row.State, row.Since, row.Updated = store.Waiting, now, now
 	if err := s.rows.put(row); err != nil {
 		return &haltError{err}
 	}

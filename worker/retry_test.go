@@ -64,7 +64,7 @@ func TestTheScheduleOfAttemptsEndsInParking(t *testing.T) {
 		p := mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error {
 			if ev.Stream.ID == "poison" {
 				a.tried()
-				return errBroken
+				return fmt.Errorf("broken %d", len(a.list()))
 			}
 			return nil
 		})
@@ -88,11 +88,38 @@ func TestTheScheduleOfAttemptsEndsInParking(t *testing.T) {
 		if n := len(a.list()); n != 10 {
 			b.Fatalf("%d attempts, want 10", n)
 		}
-		if row := b.rows(p)[0]; row.First != "broken" || row.Last != "broken" {
+		if row := b.rows(p)[0]; row.First != "broken 1" || row.Last != "broken 10" || row.Since.Sub(a.began) > 2*time.Second {
 			b.Fatalf("row %+v", row)
 		}
 		w.drains()
 	})
+}
+
+func TestARowKeepsTheFirstErrorAndTheLastOne(t *testing.T) {
+	for _, goes := range []string{"error", "goexit"} {
+		t.Run(goes, func(t *testing.T) {
+			bubble(t, func(b *bed) {
+				n := 0
+				m := projection.NewModel("balances", projection.Fold(func(*Balance, Deposited, event.Event) error {
+					if n++; n == 2 && goes == "goexit" {
+						goexit()
+					}
+					return fmt.Errorf("broken %d", n)
+				}))
+				b.deposit(1, "a")
+				w := b.start(b.config(m))
+				w.waits(1)
+				if row := b.rows(m)[0]; row.First != "broken 1" || row.Last != "broken 3" {
+					b.Fatalf("row %+v", row)
+				}
+				pass(10 * time.Second)
+				w.drains()
+				if row := b.rows(m)[0]; row.First != "broken 1" || row.Last != fmt.Sprint("broken ", n) || n < 4 {
+					b.Fatalf("row %+v after %d tries", row, n)
+				}
+			})
+		})
+	}
 }
 
 func TestLaterEventsOfABlockedKeyWaitBehindItAndFollowInOrder(t *testing.T) {

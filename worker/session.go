@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +30,8 @@ type session struct {
 	careful careful
 
 	rebuilding bool
+	// inherited is what the active generation skipped, for a rebuild.
+	inherited  map[store.RowKey]store.Row
 	askAt      time.Time // when Activate is asked again
 	mayRest    bool      // a page of a rebuild is handled: Throttle is asked before the next
 	pauseUntil time.Time // no page before this: the delay at the start, or a throttled rebuild
@@ -150,8 +154,19 @@ func (s *session) open() error {
 	if err != nil {
 		return err
 	}
+	if s.rebuilding {
+		if s.inherited, err = s.skippedBefore(); err != nil {
+			return err
+		}
+		skipped = slices.AppendSeq(skipped, maps.Keys(s.inherited))
+	}
+	decided, err := s.decided(s.ctx)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	s.skips.add(skipped...)
+	s.skips.add(decided...)
 	s.mu.Unlock()
 	switch s.program.Kind {
 	case program.Model:
@@ -180,7 +195,6 @@ func (s *session) open() error {
 
 // start returns the position up to which everything is handled.
 func (s *session) start() (event.Position, error) {
-	s.commits.checkpoint = s.lease.Checkpoint()
 	if s.commits.checkpoint > 0 || s.config.From <= 1 {
 		return s.commits.checkpoint, nil
 	}

@@ -37,18 +37,20 @@ func newSinkExecutor(s *session) *sinkExecutor {
 
 // open takes the target over: its position wins.
 func (k *sinkExecutor) open(at event.Position) (event.Position, error) {
+	looked := time.Now() // for head
 	head, err := k.store.Head(k.ctx)
 	if err != nil {
 		return 0, err
 	}
 	k.term = program.Session{Key: k.config.Key, Term: k.lease.Term(), History: head.History}
 	begin := before(k.config.From)
-	patience := time.Now().Add(k.config.LeaseTTL) // no former worker goes on for longer
+	patience := looked.Add(k.config.LeaseTTL) // no former worker goes on for longer
 	for tries := 1; ; tries++ {
 		err := k.call(func() (err error) {
 			k.at, err = k.target.Begin(k.context, k.term, begin, head.Position)
 			return err
 		})
+		now := time.Now()
 		switch {
 		case err == nil:
 			if k.at != at {
@@ -56,7 +58,8 @@ func (k *sinkExecutor) open(at event.Position) (event.Position, error) {
 			}
 			k.row = k.at
 			return k.at, nil
-		case errors.Is(err, store.ErrHistory) && time.Now().Before(patience) && k.grown(&head):
+		case errors.Is(err, store.ErrHistory) && looked.Before(patience) && k.grown(&head):
+			looked = now
 			tries-- // the worker before went on until it was fenced
 			continue
 		case errors.Is(err, store.ErrHistory) || program.Judge(err).Action == program.Halt:
@@ -259,7 +262,7 @@ func (k *sinkExecutor) admit(ev event.Event) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	_, err = k.settle(failure{key: key, at: ev.Position, err: err, tries: 1})
+	_, err = k.settle(failure{key: key, at: ev.Position, err: err, tries: 1, gone: true})
 	return false, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
@@ -165,6 +167,27 @@ func TestATargetOfAnotherStoreHaltsUnderTrafficToo(t *testing.T) {
 	})
 }
 
+// What counts is how old the head is that the target was asked with, not how long it took to
+// answer.
+func TestATargetThatIsSlowToTakeOverIsNotOfAnotherStore(t *testing.T) {
+	bubble(t, func(b *bed) {
+		y := &busy{table: &table{began: true}}
+		b.deposit(1, "a")
+		y.meanwhile = func() {
+			if at := b.deposit(1, "a"); at == 2 { // the former worker writes it
+				y.do(func() { y.at, y.written = at, []event.Position{1, 2} })
+				pass(3 * worker.DefaultLeaseTTL)
+			}
+		}
+		w := b.start(b.config(sinkOf(y, projection.Options{})))
+		w.waits(3)
+		w.drains()
+		if got := fmt.Sprint(y.rows()); got != "[1 2 3]" {
+			b.Fatalf("wrote %s", got)
+		}
+	})
+}
+
 func TestAPoisonInAPageIsFoundAndTheRestIsWritten(t *testing.T) {
 	bubble(t, func(b *bed) {
 		tab := &table{bad: map[event.Position]error{4: errBroken, 9: projection.Park(errBroken), 12: projection.Skip(errBroken)}}
@@ -302,6 +325,54 @@ func TestASinkThatLostItsLeaseStops(t *testing.T) {
 		}
 		if got := fmt.Sprint(tab.rows()); got != "[1]" {
 			b.Fatalf("wrote %s", got)
+		}
+	})
+}
+
+// witness is a target that finds out, whenever it is about to move past events that are not
+// among those it writes, what the store would have after a crash at that moment.
+type witness struct {
+	*table
+	crashed func() []event.Position // of the rows
+	bad     []event.Position
+	moves   int
+	fault   error
+}
+
+func (w *witness) Write(ctx context.Context, s projection.Session, from, to event.Position, events []event.Event) error {
+	for _, at := range w.bad {
+		in := slices.ContainsFunc(events, func(ev event.Event) bool { return ev.Position == at })
+		if at <= from || at > to || in {
+			continue
+		}
+		w.moves++
+		if rows := w.crashed(); !slices.Contains(rows, at) {
+			w.fault = fmt.Errorf("moves from %d to %d, and of the event at %d there is no row: %v", from, to, at, rows)
+		}
+	}
+	return w.table.Write(ctx, s, from, to, events)
+}
+
+func TestRowsAreDurableBeforeTheTargetMovesPast(t *testing.T) {
+	bubble(t, func(b *bed) {
+		l := begin(b.T, vfs.NewCrashableMem())
+		w := &witness{table: &table{bad: map[event.Position]error{2: errBroken, 5: errBroken}}, bad: []event.Position{2, 5}}
+		p := sinkOf(w, projection.Options{})
+		w.crashed = func() (rows []event.Position) {
+			for _, row := range begin(b.T, l.dies()).rows(p) {
+				rows = append(rows, row.Position)
+			}
+			return rows
+		}
+		last := l.deposit(1, "a", "b", "c", "d", "e", "f", "g")
+		r := l.start(l.config(p))
+		r.waits(last)
+		r.drains()
+		if w.fault != nil || w.moves != 2 {
+			b.Errorf("after %d moves past what failed: %v", w.moves, w.fault)
+		}
+		if got := fmt.Sprint(w.rows()); got != "[1 3 4 6 7]" {
+			b.Errorf("wrote %s", got)
 		}
 	})
 }

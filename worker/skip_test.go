@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +124,96 @@ func TestSkipTakesAParkedEventOutForGood(t *testing.T) {
 			b.Fatalf("the next generation is blocked: %+v", st)
 		}
 		w.drains()
+	})
+}
+
+func TestAnEventThatIsStillToComeCanBeSkipped(t *testing.T) {
+	for _, kind := range []string{"model", "effect", "sink"} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(b *bed) {
+				var c calls
+				tab := &table{}
+				var p projection.Projection
+				var handled func() string
+				switch kind {
+				case "model":
+					m := balances(projection.Options{})
+					p, handled = m, func() string { return fmt.Sprint(b.balance(m, "a").Seen) }
+				case "effect":
+					p = mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error {
+						c.add("%d", ev.Position)
+						return nil
+					})
+					handled = func() string { return fmt.Sprint(c.list()) }
+				default:
+					p, handled = sinkOf(tab, projection.Options{}), func() string { return fmt.Sprint(tab.rows()) }
+				}
+				w := b.start(b.config(p))
+				w.waits(b.deposit(1, "a"))
+				if err := w.Skip(b.Context(), "a", 2); err != nil {
+					b.Fatal(err)
+				}
+				w.waits(b.deposit(1, "a", "a"))
+				if got := handled(); got != "[1 3]" {
+					b.Errorf("handled %s, want 1 and 3", got)
+				}
+				w.drains()
+			})
+		})
+	}
+}
+
+// The skip is stored with the projection before the row says so; the process may die between.
+func TestAnEventSetAsideThatWasSkippedIsNotTriedAgain(t *testing.T) {
+	bubble(t, func(b *bed) {
+		var c calls
+		p := mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error {
+			c.add("%d", ev.Position)
+			if ev.Position == 1 {
+				return projection.RetryAfter(time.Minute, errBroken)
+			}
+			return nil
+		})
+		w := b.start(b.config(p))
+		w.waits(b.deposit(1, "a", "a"))
+		w.drains()
+		next := b.config(p)
+		next.Skips = []store.Skip{{Key: "a", Position: 1}}
+		w = b.start(next)
+		pass(2 * time.Minute)
+		b.rowsAre(p, "a@1 skipped 1")
+		if got := fmt.Sprint(c.list()); got != "[1 2]" {
+			b.Errorf("handled %s", got)
+		}
+		w.drains()
+	})
+}
+
+func TestASkipOfWhatIsInAHandlersHandsWaitsForIt(t *testing.T) {
+	bubble(t, func(b *bed) {
+		entered, leave := make(chan struct{}), make(chan struct{})
+		first := true
+		p := mailer(projection.Options{}, func(context.Context, Deposited, event.Event) error {
+			if first {
+				first = false
+				return projection.RetryAfter(time.Minute, errBroken)
+			}
+			close(entered)
+			<-leave
+			return nil
+		})
+		w := b.start(b.config(p))
+		w.waits(b.deposit(1, "a"))
+		<-entered
+		answer := make(chan error, 1)
+		go func() { answer <- w.Skip(b.Context(), "a", 1) }()
+		pass(time.Second)
+		close(leave)
+		if err := <-answer; !errors.Is(err, store.ErrNotFound) {
+			b.Errorf("Skip of what was handled meanwhile: %v", err)
+		}
+		w.drains()
+		b.rowsAre(p)
 	})
 }
 

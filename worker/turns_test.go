@@ -63,6 +63,75 @@ func TestNewEventsDoNotWaitForAllThatIsDue(t *testing.T) {
 	}
 }
 
+// A long way to the head holds up neither what is due again nor operators.
+func TestABacklogLetsOthersHaveTheirTurn(t *testing.T) {
+	const backlog, each, soon = 1000, 10 * time.Millisecond, time.Second
+	for _, kind := range []string{"model", "effect", "sink"} {
+		t.Run(kind, func(t *testing.T) {
+			bubble(t, func(b *bed) {
+				var parked switchable
+				parked.set(projection.Park(errBroken))
+				began := time.Now()
+				var again, retried atomic.Bool
+				handle := func(ev event.Event) error {
+					switch ev.Stream.ID {
+					case "later":
+						if time.Since(began) < soon/2 {
+							return projection.RetryAfter(soon/10, errBroken)
+						}
+						again.Store(true)
+					case "parked", "bad":
+						if err := parked.get(); err != nil {
+							return err
+						}
+						retried.Store(true)
+					}
+					pass(each)
+					return nil
+				}
+				var p projection.Projection = mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error { return handle(ev) })
+				switch kind {
+				case "model":
+					p = projection.NewModel("balances", projection.Fold(func(s *Balance, e Deposited, ev event.Event) error {
+						return errors.Join(handle(ev), s.deposit(e, ev))
+					}))
+				case "sink":
+					p = sinkOf(&hooked{&table{}, handle}, projection.Options{PageSize: 10})
+				}
+				bad := b.deposit(1, "later", "parked", "bad")
+				var last event.Position
+				for i := range backlog {
+					last = b.deposit(1, fmt.Sprint("k", i))
+				}
+				w := b.start(b.config(p))
+				pass(soon)
+				if !again.Load() {
+					b.Errorf("what was due again was not tried within %v", soon)
+				}
+				asked := time.Now()
+				if err := w.Skip(b.Context(), "bad", bad); err != nil {
+					b.Fatal(err)
+				}
+				if took := time.Since(asked); took > soon {
+					b.Errorf("Skip took %v", took)
+				}
+				parked.set(nil)
+				if err := w.Retry(b.Context(), "parked"); err != nil {
+					b.Fatal(err)
+				}
+				pass(soon)
+				if !retried.Load() {
+					b.Errorf("a retry was not obeyed within %v", soon)
+				}
+				if st := w.Status(); st.Position >= last {
+					b.Fatalf("the backlog is done already: %+v", st)
+				}
+				w.drains()
+			})
+		})
+	}
+}
+
 // Whichever handler is done first: what they emit is in the order of their events.
 func TestEmitsAreInTheOrderOfTheirEvents(t *testing.T) {
 	bubble(t, func(b *bed) {

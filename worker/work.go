@@ -33,15 +33,19 @@ func (w *Worker) work(ctx context.Context, lease *store.Lease) (err error) {
 func (w *Worker) sessions(handling context.Context, cancel context.CancelCauseFunc, lease *store.Lease) (err error) {
 	defer recovered(&err)
 	w.change(func(s *Status) { s.Term, s.Position, s.Covered = lease.Term(), lease.Checkpoint(), lease.Checkpoint() })
-	batch := 0
+	batch, checkpoint := 0, lease.Checkpoint()
 	for {
 		s := &session{Worker: w, program: w.config.Program, lease: lease, ctx: handling, stop: make(chan struct{})}
-		s.commits.batch = batch
+		s.commits.batch, s.commits.checkpoint = batch, checkpoint
 		err = s.run(cancel)
 		if !errors.Is(err, errSmaller) {
 			return err
 		}
-		batch = s.commits.batch
+		info, err := w.subscriber.Info(handling) // the session has committed, perhaps until its end
+		if err != nil {
+			return err
+		}
+		batch, checkpoint = s.commits.batch, info.Checkpoint
 	}
 }
 

@@ -225,3 +225,17 @@ func TestACommitWhoseSessionIsOverIsALostLease(t *testing.T) {
 		}
 	})
 }
+
+// A worker that is told to stop while its COMMIT is under way has written the page all the same.
+func TestTheOutcomeOfACommitIsFoundOutAfterTheEndOfTheContextToo(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *database) {
+		s := setup(t, db)
+		s.begin(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		db.faults.once(after, cancel)
+		s.must(s.target.Write(ctx, s.term(1), 0, 3, s.events[:3]))
+		s.must(s.write(1, 3, 6))
+		s.has([2]event.Position{1, 6})
+	})
+}

@@ -212,6 +212,30 @@ func TestATakeoverInTheMiddleOfAPageDoesNotWaitForIt(t *testing.T) {
 	s.has([2]event.Position{1, 3})
 }
 
+// A page whose COMMIT nobody answered for long may end beside its own repetition: only one of
+// the two moves the row.
+func TestAPageIsWrittenOnceBesideItsRepetition(t *testing.T) {
+	t.Parallel()
+	s := setup(t, onPostgreSQL(t))
+	s.begin(1)
+	written, released := make(chan struct{}), make(chan struct{})
+	s.ledger.set(func(_ context.Context, _ *sql.Tx, ev event.Event) error {
+		if ev.Position == 1 {
+			close(written)
+			<-released
+		}
+		return nil
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.target.Write(t.Context(), s.term(1), 0, 3, s.events[:1]) }()
+	<-written
+	again := s.target.Write(t.Context(), s.term(1), 0, 3, s.events[1:2]) // of another account, so that it need not wait
+	close(released)
+	s.want(<-ended, store.ErrLeaseLost)
+	s.must(again)
+	s.has([2]event.Position{2, 2})
+}
+
 func TestWhatCameLateIsAppliedOnce(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db *database) {

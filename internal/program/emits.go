@@ -46,6 +46,13 @@ func (c *Context) Emitted() []store.Batch {
 	return c.emits.batches
 }
 
+// EmittedBytes returns the size of what was emitted: payloads and metadata.
+func (c *Context) EmittedBytes() int {
+	c.emits.mu.Lock()
+	defer c.emits.mu.Unlock()
+	return c.emits.bytes
+}
+
 func (e *Emits) add(ctx context.Context, batches []store.Batch) error {
 	md := event.MetadataFrom(ctx)
 	prepared := make([]store.Batch, 0, len(batches))

@@ -2,9 +2,12 @@ package pebblestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -169,6 +172,129 @@ func TestLazyCommitsAreSyncedSoon(t *testing.T) {
 	again := reopen(t, "crash", crash(fs, 0, 1))
 	if _, err := again.Get(t.Context(), "j1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestALazyCommitIsDurableAfter100ms, also when others come behind it all the time.
+func TestALazyCommitIsDurableAfter100ms(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewCrashableMem()
+		d, err := openRaw(fs, "db", quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var returned []time.Time
+		for i := range 40 {
+			if _, err := d.Commit(t.Context(), &store.Txn{Puts: []store.Record{{Key: fmt.Sprintf("j%03d", i)}}, NoSync: true}); err != nil {
+				t.Fatal(err)
+			}
+			returned = append(returned, time.Now())
+			time.Sleep(20 * time.Millisecond) // of the bubble
+			synctest.Wait()
+			least := 0
+			for _, at := range returned {
+				if time.Since(at) >= 100*time.Millisecond {
+					least++
+				}
+			}
+			if n := durableRecords(t, fs); n < least {
+				t.Fatalf("a crash leaves %d of %d lazy commits, %d of them were made 100 ms ago", n, i+1, least)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// durableRecords counts the records that a crash at this moment leaves.
+func durableRecords(t *testing.T, fs *vfs.MemFS) int {
+	t.Helper()
+	d, err := openRaw(crash(fs, 0, 1), "db", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs, err := d.List(t.Context(), "j", "", 1000)
+	if err := errors.Join(err, d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return len(recs)
+}
+
+// TestCloseMakesLazyCommitsDurable, those that have been answered.
+func TestCloseMakesLazyCommitsDurable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewCrashableMem()
+		d, err := openRaw(fs, "db", quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Commit(t.Context(), &store.Txn{Puts: []store.Record{{Key: "j1"}}, NoSync: true}); err != nil {
+			t.Fatal(err)
+		}
+		if n := durableRecords(t, fs); n != 0 {
+			t.Fatal("it is durable already: the test shows nothing")
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := durableRecords(t, fs); n != 1 {
+			t.Error("a crash after Close loses a commit")
+		}
+	})
+}
+
+// TestALazyCommitGoesWithWhateverGoes: with an append, with a synced commit, with a Sync; and
+// after 5 ms by itself.
+func TestALazyCommitGoesWithWhateverGoes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		with func(ctx context.Context, d *driver) error
+		took time.Duration
+	}{
+		"append": {func(ctx context.Context, d *driver) error {
+			_, err := d.try(ctx, appending("a", store.Any, 1))
+			return err
+		}, 0},
+		"synced commit": {func(ctx context.Context, d *driver) error {
+			_, err := d.Commit(ctx, &store.Txn{Puts: []store.Record{{Key: "j2"}}})
+			return err
+		}, 0},
+		"sync":    {func(ctx context.Context, d *driver) error { return d.Sync(ctx) }, 0},
+		"nothing": {func(context.Context, *driver) error { return nil }, 5 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d, err := openRaw(vfs.NewMem(), "db", quiet)
+				if err != nil {
+					t.Fatal(err)
+				}
+				began, done := time.Now(), make(chan error, 1)
+				go func() {
+					_, err := d.Commit(t.Context(), &store.Txn{Puts: []store.Record{{Key: "j1"}}, NoSync: true})
+					done <- err
+				}()
+				synctest.Wait()
+				if len(done) > 0 {
+					t.Error("it did not wait for company")
+				}
+				if err := c.with(t.Context(), d); err != nil {
+					t.Error(err)
+				}
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(began); took != c.took {
+					t.Errorf("it took %v, want %v", took, c.took)
+				}
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }
 

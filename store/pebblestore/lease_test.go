@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/store"
@@ -186,6 +188,90 @@ func TestWaitFreeOutlivesTakeoversAndEndsWithClose(t *testing.T) {
 		}
 		if err := <-done; !errors.Is(err, store.ErrClosed) {
 			t.Errorf("WaitFree of a closed store: %v", err)
+		}
+	})
+}
+
+// TestWhoIsTheHolderHasTheStoredTerm: of a claim and a fence at the same time, the one that is
+// written last decides who holds the lease.
+func TestWhoIsTheHolderHasTheStoredTerm(t *testing.T) {
+	t.Parallel()
+	d := openDriver(t, nil, quiet)
+	for range 1000 {
+		var both sync.WaitGroup
+		both.Go(func() {
+			_, err := d.Claim(t.Context(), store.Claim{Key: termKey, Worker: event.NewID(), TTL: time.Hour, Force: true})
+			if err != nil && !errors.Is(err, store.ErrLeaseLost) {
+				t.Error(err)
+			}
+		})
+		both.Go(func() {
+			if _, err := d.Commit(t.Context(), &store.Txn{Fence: []string{termKey}}); err != nil {
+				t.Error(err)
+			}
+		})
+		within(t, "claim and fence", both.Wait)
+		rec, err := d.Get(t.Context(), termKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := d.Holder(t.Context(), termKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !h.Worker.IsZero() && h.Term != rec.Revision {
+			t.Fatalf("the lease is held in term %d, and the stored term is %d", h.Term, rec.Revision)
+		}
+	}
+}
+
+// TestRenewingWritesNothing: a thousand leases that are kept alive for ten minutes cost the
+// disk nothing.
+func TestRenewingWritesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ops atomic.Int64
+		d, err := openRaw(injected(vfs.NewMem(), func(op errorfs.Op) error {
+			switch op.Kind {
+			case errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpCreate:
+				ops.Add(1)
+			}
+			return nil
+		}), "db", quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases := make([]store.LeaseRef, 1000)
+		var claims sync.WaitGroup
+		for i := range leases {
+			claims.Go(func() {
+				l := store.LeaseRef{Key: fmt.Sprintf("st%04d", i), TTL: 10 * time.Second}
+				var err error
+				if l.Term, err = d.Claim(t.Context(), store.Claim{Key: l.Key, Worker: event.NewID(), TTL: l.TTL}); err != nil {
+					t.Error(err)
+				}
+				leases[i] = l
+			})
+		}
+		claims.Wait()
+		time.Sleep(time.Second) // of the bubble: what the claims left behind is done
+		synctest.Wait()
+		before := ops.Load()
+		for range 200 {
+			time.Sleep(3 * time.Second)
+			for i, err := range d.Renew(t.Context(), leases) {
+				if err != nil {
+					t.Fatalf("renewal of %s: %v", leases[i].Key, err)
+				}
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := ops.Load() - before; n != 0 {
+			t.Errorf("%d writes and syncs while leases were renewed, want none", n)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

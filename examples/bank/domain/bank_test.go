@@ -33,7 +33,12 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	st, err := pebblestore.OpenMem(&pebblestore.Options{Store: store.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}})
+	return setupOn(t, pebblestore.OpenMem)
+}
+
+func setupOn(t *testing.T, open func(*pebblestore.Options) (*store.Store, error)) *world {
+	t.Helper()
+	st, err := open(&pebblestore.Options{Store: store.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}})
 	if err != nil {
 		t.Fatal(err)
 	}
