@@ -38,11 +38,14 @@ func (s *supervisor) moveRow(ctx context.Context, mine store.ProjectionRow) (row
 			row.Generations = []store.Generation{g}
 		}
 	}
-	m := move{
-		store: s.store, from: store.SubscriberKey{Projection: old.Name, Generation: old.Active}, to: s.key(row.Active),
-		most: s.store.Limits(),
+	from, wanted := store.SubscriberKey{Projection: old.Name, Generation: old.Active}, row
+	for range maxMoves {
+		m := move{store: s.store, from: from, to: s.key(wanted.Active), most: s.store.Limits()}
+		if row, err = m.run(ctx, s.engine.config, wanted); !errors.Is(err, store.ErrLeaseLost) {
+			break // else another engine moves too, or deletes what it has moved
+		}
 	}
-	if row, err = m.run(ctx, s.engine.config, row); err != nil {
+	if err != nil {
 		return store.ProjectionRow{}, false, fmt.Errorf("rename from %q: %w", old.Name, err)
 	}
 	s.logger.InfoContext(ctx, "moved the projection from its former name", "from", old.Name)
@@ -51,6 +54,9 @@ func (s *supervisor) moveRow(ctx context.Context, mine store.ProjectionRow) (row
 	}
 	return row, true, nil
 }
+
+// maxMoves is how often a move begins that loses a lease.
+const maxMoves = 5
 
 // move copies one subscriber with its states to another key.
 type move struct {
