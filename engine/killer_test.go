@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore"
@@ -18,7 +19,7 @@ import (
 // when the process died.
 func TestASkipForgetsNoKiller(t *testing.T) {
 	t.Parallel()
-	open := func(disk *vfs.MemFS) *bed {
+	open := func(disk *crashfs.FS) *bed {
 		st, err := pebblestore.Open("db", &pebblestore.Options{FS: disk, FreeSpace: pebblestore.NoFreeSpaceCheck,
 			Store: store.Options{Logger: slog.New(slog.DiscardHandler)}})
 		if err != nil {
@@ -31,7 +32,7 @@ func TestASkipForgetsNoKiller(t *testing.T) {
 		})
 		return &bed{TB: t, store: st}
 	}
-	disk := vfs.NewCrashableMem()
+	disk := crashfs.New()
 	b := open(disk)
 	var f effect
 	p := f.projection(projection.Options{Start: store.AtPosition(1)})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore"
 )
@@ -22,7 +23,7 @@ import (
 // which much happens to the workers.
 type ordeal struct {
 	*testing.T
-	fs      *vfs.MemFS
+	fs      *crashfs.FS
 	zombies sync.WaitGroup // handlers that have not ended, also of lives that have
 	acked   event.Position // what appends have answered
 	ended   string         // how the last life has
@@ -145,7 +146,7 @@ func (o *ordeal) live() {
 	for range 5 + o.intN(15) {
 		o.act(st, engines[o.intN(len(engines))])
 	}
-	var after *vfs.MemFS
+	var after *crashfs.FS
 	if o.chance(600, "crash") {
 		o.mu.Lock()
 		percent := 50 * o.random.IntN(3)
@@ -218,7 +219,7 @@ func TestNothingIsLostOrDoubledWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Log("seed", seed)
-	o := &ordeal{T: t, fs: vfs.NewCrashableMem(), random: rand.New(rand.NewPCG(seed, 0)), is: map[string]int{}}
+	o := &ordeal{T: t, fs: crashfs.New(), random: rand.New(rand.NewPCG(seed, 0)), is: map[string]int{}}
 	for want := rounds(60, 500); o.faults() < want && !t.Failed(); {
 		o.live()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore"
@@ -20,10 +21,10 @@ import (
 // life is one process on a disk: it ends by dying.
 type life struct {
 	*bed
-	disk *vfs.MemFS
+	disk *crashfs.FS
 }
 
-func begin(t *testing.T, disk *vfs.MemFS) *life {
+func begin(t *testing.T, disk *crashfs.FS) *life {
 	t.Helper()
 	st, err := pebblestore.Open("db", &pebblestore.Options{FS: disk, CacheSize: 8 << 20, FreeSpace: pebblestore.NoFreeSpaceCheck,
 		Store: store.Options{Logger: slog.New(slog.DiscardHandler)}})
@@ -41,7 +42,7 @@ func begin(t *testing.T, disk *vfs.MemFS) *life {
 
 // dies returns the disk as it is when the process dies now: what was applied is there,
 // nothing that the process would still have done.
-func (l *life) dies() *vfs.MemFS {
+func (l *life) dies() *crashfs.FS {
 	return l.disk.CrashClone(vfs.CrashCloneCfg{})
 }
 
@@ -64,7 +65,7 @@ func TestAnEventThatKillsTheProcessIsFoundAndParked(t *testing.T) {
 	for _, kind := range []string{"model", "effect", "sink"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			disk := vfs.NewCrashableMem()
+			disk := crashfs.New()
 			const killer = 7
 			rows := &table{}
 			lives, parked := 0, false
@@ -78,7 +79,7 @@ func TestAnEventThatKillsTheProcessIsFoundAndParked(t *testing.T) {
 						l.deposit(1, fmt.Sprint("k", i))
 					}
 				}
-				dead, over := make(chan *vfs.MemFS, 1), make(chan struct{})
+				dead, over := make(chan *crashfs.FS, 1), make(chan struct{})
 				meets := func(at event.Position) error {
 					if at == killer {
 						dead <- l.dies()
@@ -129,7 +130,7 @@ func TestARetryThatKillsTheProcessIsFoundAndParked(t *testing.T) {
 	for _, kind := range []string{"model", "effect", "sink"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			disk := vfs.NewCrashableMem()
+			disk := crashfs.New()
 			rows := &table{}
 			for lives := 1; ; lives++ {
 				if lives > 8 {
@@ -139,7 +140,7 @@ func TestARetryThatKillsTheProcessIsFoundAndParked(t *testing.T) {
 				if lives == 1 {
 					l.deposit(1, "k", "other")
 				}
-				dead, over := make(chan *vfs.MemFS, 1), make(chan struct{})
+				dead, over := make(chan *crashfs.FS, 1), make(chan struct{})
 				var p projection.Projection
 				meets := func(ev event.Event) error {
 					switch {
@@ -191,7 +192,7 @@ func TestARetryThatKillsTheProcessIsFoundAndParked(t *testing.T) {
 
 func TestDeathsBetweenProgressDoNotMakeAWorkerCareful(t *testing.T) {
 	t.Parallel()
-	disk := vfs.NewCrashableMem()
+	disk := crashfs.New()
 	for range 6 {
 		l := begin(t, disk)
 		p := mailer(projection.Options{}, func(context.Context, Deposited, event.Event) error { return nil })
@@ -209,7 +210,7 @@ func TestDeathsBetweenProgressDoNotMakeAWorkerCareful(t *testing.T) {
 
 func TestACarefulWorkerHandlesEverythingInOrder(t *testing.T) {
 	t.Parallel()
-	disk := vfs.NewCrashableMem()
+	disk := crashfs.New()
 	m := balances(projection.Options{CommitEvery: time.Hour})
 	for life := range 4 {
 		l := begin(t, disk)
@@ -241,7 +242,7 @@ func TestACarefulWorkerHandlesEverythingInOrder(t *testing.T) {
 // hand: that event has killed nobody.
 func TestALostLeaseDoesNotMakeAnEventAKiller(t *testing.T) {
 	t.Parallel()
-	disk := vfs.NewCrashableMem()
+	disk := crashfs.New()
 	var l *life
 	for n := range 4 {
 		if l = begin(t, disk); n == 0 {
@@ -296,7 +297,7 @@ func TestALostLeaseDoesNotMakeAnEventAKiller(t *testing.T) {
 // A worker that goes event by event has committed all but the one in hand.
 func TestACarefulWorkerCommitsEachEvent(t *testing.T) {
 	t.Parallel()
-	disk := vfs.NewCrashableMem()
+	disk := crashfs.New()
 	for n := range 4 {
 		l := begin(t, disk)
 		if n == 0 {
@@ -345,7 +346,7 @@ func TestACarefulWorkerCommitsEachEvent(t *testing.T) {
 // Skipping another event, while nobody works, does not make the one in hand harmless.
 func TestASkipForgetsNoKiller(t *testing.T) {
 	t.Parallel()
-	disk := vfs.NewCrashableMem()
+	disk := crashfs.New()
 	handled := calls{}
 	p := mailer(projection.Options{}, func(_ context.Context, _ Deposited, ev event.Event) error {
 		handled.add("%d", ev.Position)

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/worker"
@@ -355,7 +354,7 @@ func (w *witness) Write(ctx context.Context, s projection.Session, from, to even
 
 func TestRowsAreDurableBeforeTheTargetMovesPast(t *testing.T) {
 	bubble(t, func(b *bed) {
-		l := begin(b.T, vfs.NewCrashableMem())
+		l := begin(b.T, crashfs.New())
 		w := &witness{table: &table{bad: map[event.Position]error{2: errBroken, 5: errBroken}}, bad: []event.Position{2, 5}}
 		p := sinkOf(w, projection.Options{})
 		w.crashed = func() (rows []event.Position) {

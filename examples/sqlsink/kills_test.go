@@ -14,6 +14,7 @@ import (
 
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/projection/sqlsink"
 	"github.com/riffle-go/riffle/store"
@@ -27,7 +28,7 @@ type ordeal struct {
 	*testing.T
 	db      *database
 	sink    *projection.Sink
-	fs      *vfs.MemFS
+	fs      *crashfs.FS
 	zombies sync.WaitGroup // handlers that have not ended, also of lives that have
 	acked   event.Position // what appends have answered
 	ended   string         // how the last life has
@@ -134,7 +135,7 @@ func (o *ordeal) live() {
 	for range 3 + o.intN(8) {
 		o.act(st, engines[o.intN(len(engines))])
 	}
-	var after *vfs.MemFS
+	var after *crashfs.FS
 	crash := func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -233,7 +234,7 @@ func TestEveryEventIsAppliedOnceWhateverIsKilled(t *testing.T) {
 		db.must(t, journalTables(db.dialect))
 		l := &ledger{}
 		o := &ordeal{
-			T: t, db: db, fs: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0)), is: map[string]int{},
+			T: t, db: db, fs: crashfs.New(), rng: rand.New(rand.NewPCG(seed, 0)), is: map[string]int{},
 			sink: sqlsink.New("ledger", db.DB, db.dialect, l.handlers()...).With(projection.Options{
 				PageSize: 6, Retry: projection.Retry{Initial: time.Millisecond, Max: 2 * time.Millisecond},
 			}),

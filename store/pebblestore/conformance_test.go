@@ -8,14 +8,15 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/storetest"
 )
 
 // conformance makes drivers on crashable file systems in memory.
 func conformance() storetest.Factory {
-	var disks sync.Map // *driver to its *vfs.MemFS
-	start := func(tb testing.TB, fs *vfs.MemFS, change func(*Options)) store.Driver {
+	var disks sync.Map // *driver to its *crashfs.FS
+	start := func(tb testing.TB, fs *crashfs.FS, change func(*Options)) store.Driver {
 		tb.Helper()
 		d := openDriver(tb, fs, func(o *Options) {
 			o.Tune = func(p *pebble.Options) { p.MemTableSize = 1 << 20 }
@@ -26,12 +27,12 @@ func conformance() storetest.Factory {
 		disks.Store(d, fs)
 		return d
 	}
-	disk := func(d store.Driver) *vfs.MemFS {
+	disk := func(d store.Driver) *crashfs.FS {
 		fs, _ := disks.Load(d.(*driver))
-		return fs.(*vfs.MemFS)
+		return fs.(*crashfs.FS)
 	}
 	return storetest.Factory{
-		Open: func(tb testing.TB) store.Driver { return start(tb, vfs.NewCrashableMem(), nil) },
+		Open: func(tb testing.TB) store.Driver { return start(tb, crashfs.New(), nil) },
 		Reopen: func(tb testing.TB, d store.Driver) store.Driver {
 			if err := d.Close(); err != nil {
 				tb.Fatal(err)
@@ -42,7 +43,7 @@ func conformance() storetest.Factory {
 			return start(tb, disk(d).CrashClone(vfs.CrashCloneCfg{}), nil)
 		},
 		Clock: func(tb testing.TB, now func() time.Time) store.Driver {
-			return start(tb, vfs.NewCrashableMem(), func(o *Options) { o.clock = now })
+			return start(tb, crashfs.New(), func(o *Options) { o.clock = now })
 		},
 	}
 }

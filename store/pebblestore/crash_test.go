@@ -13,18 +13,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
 // crash is a state that a disk may be in after a crash: what was synced, and some of what
 // was not.
-func crash(fs *vfs.MemFS, percent int, seed uint64) *vfs.MemFS {
+func crash(fs *crashfs.FS, percent int, seed uint64) *crashfs.FS {
 	return fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, 1))})
 }
 
 // promised is a crash and what had been promised before it.
 type promised struct {
-	fs  *vfs.MemFS
+	fs  *crashfs.FS
 	l   *ledger
 	how string
 }
@@ -55,7 +56,7 @@ func TestCrashesLoseNothingThatWasPromised(t *testing.T) {
 			seed := rand.Uint64()
 			t.Log("seed", seed)
 			rng := rand.New(rand.NewPCG(seed, 0))
-			fs := vfs.NewCrashableMem()
+			fs := crashfs.New()
 			d, err := openRaw(fs, "db", small)
 			if err != nil {
 				t.Fatal(err)
@@ -67,11 +68,8 @@ func TestCrashesLoseNothingThatWasPromised(t *testing.T) {
 			var crashes []promised
 			var next uint64
 			for _, percent := range []int{0, 50, 100, 0, 50, 100} {
-				for next += 30 + rng.Uint64N(120); d.head.Load().position < next; {
-					if err := d.Wait(t.Context(), 0, nil); err != nil {
-						t.Fatal(err)
-					}
-				}
+				next += 30 + rng.Uint64N(120)
+				reach(t, d, next, done)
 				known := l.clone() // before the disk is copied: all of this must be on it
 				crashes = append(crashes, promised{crash(fs, percent, rng.Uint64()), known, fmt.Sprintf("%d %% of unsynced data at head %d", percent, next)})
 			}
@@ -98,7 +96,7 @@ func TestLazyCommitsAreLostFromTheEndOnly(t *testing.T) {
 	t.Parallel()
 	lost := false
 	for seed := range uint64(rounds(12, 200)) {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		d, err := openRaw(fs, "db", quiet)
 		if err != nil {
 			t.Fatal(err)
@@ -138,7 +136,7 @@ func TestLazyCommitsAreLostFromTheEndOnly(t *testing.T) {
 // TestLazyCommitsAreSyncedSoon: 100 ms after a lazy commit no crash loses it.
 func TestLazyCommitsAreSyncedSoon(t *testing.T) {
 	t.Parallel()
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	synced := make(chan struct{}, 1000)
 	d, err := openRaw(injected(fs, func(op errorfs.Op) error {
 		switch op.Kind {
@@ -161,11 +159,7 @@ func TestLazyCommitsAreSyncedSoon(t *testing.T) {
 	if _, err := d.Commit(t.Context(), &store.Txn{Puts: []store.Record{{Key: "j1"}}, NoSync: true}); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-synced: // it begins; a Sync of ours comes behind it
-	case <-t.Context().Done():
-		t.Fatal("the test ended before a sync")
-	}
+	within(t, "a sync", func() { <-synced }) // it begins; a Sync of ours comes behind it
 	if err := d.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +173,7 @@ func TestLazyCommitsAreSyncedSoon(t *testing.T) {
 func TestALazyCommitIsDurableAfter100ms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		d, err := openRaw(fs, "db", quiet)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +203,7 @@ func TestALazyCommitIsDurableAfter100ms(t *testing.T) {
 }
 
 // durableRecords counts the records that a crash at this moment leaves.
-func durableRecords(t *testing.T, fs *vfs.MemFS) int {
+func durableRecords(t *testing.T, fs *crashfs.FS) int {
 	t.Helper()
 	d, err := openRaw(crash(fs, 0, 1), "db", quiet)
 	if err != nil {
@@ -226,7 +220,7 @@ func durableRecords(t *testing.T, fs *vfs.MemFS) int {
 func TestCloseMakesLazyCommitsDurable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		d, err := openRaw(fs, "db", quiet)
 		if err != nil {
 			t.Fatal(err)
@@ -304,7 +298,7 @@ func TestSyncOffRotatesHistoryAfterACrash(t *testing.T) {
 	t.Parallel()
 	off := func(o *Options) { o.Sync = SyncOff }
 	for _, percent := range []int{0, 50, 100} {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		d := reopen(t, "new", fs, off)
 		first := d.history
 		mustAppend(t, d, "a", 10)
@@ -332,7 +326,7 @@ func TestSyncOffRotatesHistoryAfterACrash(t *testing.T) {
 func TestSyncMakesEverythingDurable(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []SyncMode{SyncAlways, SyncOff} {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		d := reopen(t, "new", fs, func(o *Options) { o.Sync = mode }, func(o *Options) {
 			o.Tune = func(p *pebble.Options) { p.MemTableSize = 4 << 20 }
 		})

@@ -11,16 +11,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
 // crashAt takes a crash before the nth write-side operation from now on.
 type crashAt struct {
-	fs      *vfs.MemFS
+	fs      *crashfs.FS
 	percent int
 	n       int64
 	count   atomic.Int64
-	clone   atomic.Pointer[vfs.MemFS]
+	clone   atomic.Pointer[crashfs.FS]
 	before  func() // runs before the crash is taken
 }
 
@@ -39,7 +40,7 @@ func (c *crashAt) wrap() vfs.FS {
 // everyPoint runs a scenario with a crash before its first write-side operation, its
 // second, and so on until it has no more, each with 0, 50 and 100 % of unsynced data.
 // prepare gives the disk to begin with.
-func everyPoint(t *testing.T, prepare func() *vfs.MemFS, scenario func(fs vfs.FS), check func(t *testing.T, how string, fs *vfs.MemFS)) {
+func everyPoint(t *testing.T, prepare func() *crashfs.FS, scenario func(fs vfs.FS), check func(t *testing.T, how string, fs *crashfs.FS)) {
 	t.Helper()
 	points, step := 0, int64(2) // the short form tries every other point
 	if *long {
@@ -97,7 +98,7 @@ func openAndClose(t *testing.T, change func(*Options)) func(vfs.FS) {
 
 func TestACrashWhileAStoreIsCreatedLeavesOneThatOpens(t *testing.T) {
 	t.Parallel()
-	everyPoint(t, vfs.NewCrashableMem, openAndClose(t, quiet), func(t *testing.T, how string, fs *vfs.MemFS) {
+	everyPoint(t, crashfs.New, openAndClose(t, quiet), func(t *testing.T, how string, fs *crashfs.FS) {
 		d := reopen(t, how, fs)
 		if res := mustAppend(t, d, "a", 1); res.First != 1 {
 			t.Errorf("%s: first position %d", how, res.First)
@@ -106,8 +107,8 @@ func TestACrashWhileAStoreIsCreatedLeavesOneThatOpens(t *testing.T) {
 }
 
 // filled is a disk with a store of 40 events that was not closed: its log is replayed.
-func filled(t *testing.T, changes ...func(*Options)) func() *vfs.MemFS {
-	fs := vfs.NewCrashableMem()
+func filled(t *testing.T, changes ...func(*Options)) func() *crashfs.FS {
+	fs := crashfs.New()
 	d, err := openRaw(fs, "db", append([]func(*Options){quiet}, changes...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func filled(t *testing.T, changes ...func(*Options)) func() *vfs.MemFS {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return func() *vfs.MemFS { return crash(clone, 100, 1) }
+	return func() *crashfs.FS { return crash(clone, 100, 1) }
 }
 
 func TestACrashWhileAStoreIsOpenedLosesNothing(t *testing.T) {
@@ -128,7 +129,7 @@ func TestACrashWhileAStoreIsOpenedLosesNothing(t *testing.T) {
 	for name, change := range map[string]func(*Options){"large memtable": quiet, "small memtable": small} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everyPoint(t, filled(t), openAndClose(t, change), func(t *testing.T, how string, fs *vfs.MemFS) {
+			everyPoint(t, filled(t), openAndClose(t, change), func(t *testing.T, how string, fs *crashfs.FS) {
 				if d := reopen(t, how, fs, change); d.head.Load().position != 40 {
 					t.Errorf("%s: head %d", how, d.head.Load().position)
 				}
@@ -141,7 +142,7 @@ func TestACrashWhileLogsRotateLosesNothing(t *testing.T) {
 	t.Parallel()
 	for percent := 0; percent <= 100; percent += 50 {
 		for n := int64(1); n < 150; n += 12 {
-			c := &crashAt{fs: vfs.NewCrashableMem(), percent: percent, n: n}
+			c := &crashAt{fs: crashfs.New(), percent: percent, n: n}
 			l := newLedger()
 			var known *ledger
 			c.before = func() { known = l.clone() }
@@ -191,7 +192,7 @@ func TestACrashDuringABackupHarmsNeither(t *testing.T) {
 		}
 	}
 	copies := 0
-	everyPoint(t, prepare, scenario, func(t *testing.T, how string, fs *vfs.MemFS) {
+	everyPoint(t, prepare, scenario, func(t *testing.T, how string, fs *crashfs.FS) {
 		if d := reopen(t, how, fs); d.head.Load().position != 40 {
 			t.Errorf("%s: head %d", how, d.head.Load().position)
 		}

@@ -15,14 +15,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
 // flushed is a disk with a closed store whose events are all in tables: 400 events in 4
 // streams, half of them with a routing key, and 50 records.
-func flushed(t *testing.T) *vfs.MemFS {
+func flushed(t *testing.T) *crashfs.FS {
 	t.Helper()
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	d, err := openRaw(fs, "db", quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +153,7 @@ func TestFailingReadsAreErrorsOfTheirCall(t *testing.T) {
 }
 
 // flip changes one byte of a file.
-func flip(t *testing.T, fs *vfs.MemFS, name string, at int64) {
+func flip(t *testing.T, fs *crashfs.FS, name string, at int64) {
 	t.Helper()
 	f, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -172,7 +173,7 @@ func flip(t *testing.T, fs *vfs.MemFS, name string, at int64) {
 }
 
 // tables are the table files of a store, with their sizes.
-func tables(t *testing.T, fs *vfs.MemFS) map[string]int64 {
+func tables(t *testing.T, fs *crashfs.FS) map[string]int64 {
 	t.Helper()
 	names, err := fs.List("db")
 	if err != nil {

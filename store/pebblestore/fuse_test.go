@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore/internal/fuse"
 )
@@ -133,11 +134,7 @@ func busyCalls(t *testing.T) map[string]int {
 	done := make(chan error, 1)
 	l := newLedger()
 	go func() { done <- crowd(d, l, nil).run(context.Background(), stop) }()
-	for d.head.Load().position < 6000 {
-		if err := d.Wait(t.Context(), 0, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	reach(t, d, 6000, done)
 	close(stop)
 	if err := errors.Join(<-done, d.Close()); err != nil {
 		t.Fatal(err)
@@ -148,7 +145,7 @@ func busyCalls(t *testing.T) map[string]int {
 }
 
 func breakUnderLoad(t *testing.T, f *fault) {
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	d, err := openRaw(f.wrap(fs), "db", small)
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +240,7 @@ func TestEveryWriteSideFailureAtRest(t *testing.T) {
 		for nth := 1; nth <= n; nth++ {
 			tried++
 			f := &fault{call: call, nth: int64(nth), err: errDisk}
-			fs, l := vfs.NewCrashableMem(), newLedger()
+			fs, l := crashfs.New(), newLedger()
 			within(t, f.call, func() {
 				if err := scenario(f.wrap(fs), &f.on, l); err != nil {
 					t.Errorf("%s: %v", f.call, err)
@@ -262,8 +259,8 @@ func TestEveryWriteSideFailureAtRest(t *testing.T) {
 // Open finds everything.
 func TestEveryFailureOfOpen(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func() *vfs.MemFS{
-		"new store": vfs.NewCrashableMem, "log to replay": filled(t), "dirty": filled(t, func(o *Options) { o.Sync = SyncOff }),
+	for name, prepare := range map[string]func() *crashfs.FS{
+		"new store": crashfs.New, "log to replay": filled(t), "dirty": filled(t, func(o *Options) { o.Sync = SyncOff }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -312,7 +309,7 @@ func TestEveryFailureOfOpen(t *testing.T) {
 // TestAFullDiskThatReachesPebbleFailsTheStore with an error that says so.
 func TestAFullDiskThatReachesPebbleFailsTheStore(t *testing.T) {
 	t.Parallel()
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	f := &fault{call: "write log", nth: 1, err: syscall.ENOSPC}
 	d, err := openRaw(f.wrap(fs), "db", quiet)
 	if err != nil {

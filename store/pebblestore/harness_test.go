@@ -89,6 +89,20 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
+// reach waits until a load has brought the head to a position. A load that ends before is
+// a failure, whose errors come by done.
+func reach(t *testing.T, d *driver, position uint64, done <-chan error) {
+	t.Helper()
+	eventually(t, fmt.Sprint("head ", position), func() bool {
+		select {
+		case err := <-done:
+			t.Fatalf("the callers have ended at head %d: %v", d.head.Load().position, err)
+		default:
+		}
+		return d.head.Load().position >= position
+	})
+}
+
 // scanAll reads everything that a scan selects, page by page, and checks on the way that
 // the pages go on.
 func scanAll(ctx context.Context, d *driver, scan store.Scan) ([]event.Event, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -280,7 +281,7 @@ func TestRenewingWritesNothing(t *testing.T) {
 // of them again after delete, reopen and crash.
 func TestClaimsOfManyKeysTakeTermsOfOneCounter(t *testing.T) {
 	t.Parallel()
-	fs := vfs.NewCrashableMem()
+	fs := crashfs.New()
 	d, err := openRaw(fs, "db", quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -314,8 +315,8 @@ func TestClaimsOfManyKeysTakeTermsOfOneCounter(t *testing.T) {
 	}
 	take(d, 10, false)
 	clone := crash(fs, 0, 1)
-	for _, end := range []func() *vfs.MemFS{
-		func() *vfs.MemFS { return fs }, func() *vfs.MemFS { return clone },
+	for _, end := range []func() *crashfs.FS{
+		func() *crashfs.FS { return fs }, func() *crashfs.FS { return clone },
 	} {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -111,7 +112,7 @@ func TestAnythingAfterCloseIsErrClosed(t *testing.T) {
 func TestCloseDuringWork(t *testing.T) {
 	t.Parallel()
 	for round := range rounds(5, 40) {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		d, err := openRaw(fs, "db", small)
 		if err != nil {
 			t.Fatal(err)

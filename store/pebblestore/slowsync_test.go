@@ -20,6 +20,15 @@ type slowSync struct {
 	held sync.RWMutex
 }
 
+// hold makes syncs wait until release, or the end of the test: a store that cannot sync
+// cannot be closed.
+func (f *slowSync) hold(t *testing.T) (release func()) {
+	f.held.Lock()
+	release = sync.OnceFunc(f.held.Unlock)
+	t.Cleanup(release)
+	return release
+}
+
 func (f *slowSync) wrap(file vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
@@ -51,7 +60,7 @@ func TestACancelledAppend(t *testing.T) {
 	fs := &slowSync{FS: vfs.NewMem()}
 	d := openDriver(t, fs, quiet)
 	mustAppend(t, d, "a", 1)
-	fs.held.Lock()
+	release := fs.hold(t)
 	taken, takenCtx := make(chan error, 1), cancelled{}
 	takenCtx.Context, takenCtx.cancel = context.WithCancel(t.Context())
 	go func() { _, err := d.try(takenCtx, appending("taken", store.Any, 1)); taken <- err }()
@@ -76,7 +85,7 @@ func TestACancelledAppend(t *testing.T) {
 		t.Errorf("an append that was being written returned %v before it was", err)
 	default:
 	}
-	fs.held.Unlock()
+	release()
 	within(t, "the taken append", func() {
 		if err := <-taken; err != nil {
 			t.Errorf("cancelled while it was written: %v, want its outcome", err)
@@ -124,7 +133,7 @@ func TestWhatIsNotSyncedIsNotShown(t *testing.T) {
 	fs := &slowSync{FS: vfs.NewMem()}
 	d := openDriver(t, fs, quiet)
 	mustAppend(t, d, "a", 2)
-	fs.held.Lock()
+	release := fs.hold(t)
 	done := make(chan error, 1)
 	go func() {
 		a, b := appending("a", store.Any, 3), appending("new", store.Any, 1)
@@ -154,7 +163,7 @@ func TestWhatIsNotSyncedIsNotShown(t *testing.T) {
 	if err := d.Verify(t.Context(), nil); err != nil {
 		t.Errorf("verify before the sync: %v", err)
 	}
-	fs.held.Unlock()
+	release()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -52,7 +53,7 @@ func TestALayout1StoreIsUpgraded(t *testing.T) {
 	if _, err := openRaw(crash(fs, 100, 1), "db", quiet, func(o *Options) { o.ReadOnly = true }); !errors.Is(err, store.ErrIncompatible) {
 		t.Errorf("read-only: %v, want ErrIncompatible", err)
 	}
-	check := func(t *testing.T, how string, fs *vfs.MemFS) {
+	check := func(t *testing.T, how string, fs *crashfs.FS) {
 		d := reopen(t, how, fs)
 		got, err := d.getMeta(metaLayout)
 		if err != nil || binary.BigEndian.Uint64(pad8(got)) != layoutVersion {
@@ -66,7 +67,7 @@ func TestALayout1StoreIsUpgraded(t *testing.T) {
 		}
 	}
 	check(t, "upgraded", crash(fs, 100, 1))
-	everyPoint(t, func() *vfs.MemFS { return crash(fs, 100, 1) }, openAndClose(t, quiet), check)
+	everyPoint(t, func() *crashfs.FS { return crash(fs, 100, 1) }, openAndClose(t, quiet), check)
 }
 
 func TestAReadOnlyStore(t *testing.T) {
@@ -75,7 +76,7 @@ func TestAReadOnlyStore(t *testing.T) {
 	if _, err := openRaw(vfs.NewMem(), "db", quiet, readOnly); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("read-only open of nothing: %v", err)
 	}
-	for name, prepare := range map[string]func() *vfs.MemFS{"not closed": filled(t), "dirty": filled(t, func(o *Options) { o.Sync = SyncOff })} {
+	for name, prepare := range map[string]func() *crashfs.FS{"not closed": filled(t), "dirty": filled(t, func(o *Options) { o.Sync = SyncOff })} {
 		fs := prepare()
 		d := reopen(t, name, fs, readOnly)
 		if events, err := scanAll(t.Context(), d, store.Scan{}); err != nil || len(events) != 40 {

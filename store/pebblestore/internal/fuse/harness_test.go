@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/riffle-go/riffle/internal/crashfs"
 )
 
 // This file holds a small store in the shape every user of the fuse has, and what
@@ -221,7 +223,7 @@ func run(t *testing.T, base, bad vfs.FS, dir string, flt *fault, tune func(*pebb
 	if err := n.fs.Abandon(ctx); err != nil {
 		t.Fatalf("Abandon: %v", err)
 	}
-	if mem, ok := base.(*vfs.MemFS); ok {
+	if mem, ok := base.(*crashfs.FS); ok {
 		if err := reopen(mem.CrashClone(vfs.CrashCloneCfg{}), dir, tune, &acked); err != nil {
 			t.Errorf("reopened after a crash: %v", err)
 		}

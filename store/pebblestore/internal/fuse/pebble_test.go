@@ -12,6 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/riffle-go/riffle/internal/crashfs"
 )
 
 // The base names of Pebble's files.
@@ -80,7 +82,7 @@ func TestPebbleFailsClosed(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			mem := vfs.NewCrashableMem()
+			mem := crashfs.New()
 			flt := newFault(c.at, errDisk)
 			flt.skip.Store(int64(c.skip))
 			blown := run(t, mem, faulty(mem, flt), dbDir, flt, c.tune, c.work)
@@ -95,7 +97,7 @@ func TestPebbleFailsClosed(t *testing.T) {
 // fails and not only one.
 func TestPebbleFailsClosedOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	flt := newFault(nil, nil)
 	full := errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
@@ -115,7 +117,7 @@ func TestPebbleFailsClosedOnAFullDisk(t *testing.T) {
 // TestFatalfFailsClosed takes the way of a failure that the file system does not see.
 func TestFatalfFailsClosed(t *testing.T) {
 	t.Parallel()
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	flt := newFault(nil, nil)
 	var log pebble.Logger
 	fatal := load{writers: 4, readers: 1, trigger: func(*pebble.DB) { log.Fatalf("%w", errDisk) }}
