@@ -7,7 +7,7 @@ import (
 
 // ErrInvalid is what every [InvalidError] is: input that was refused before it
 // changed anything.
-var ErrInvalid = errors.New("event: invalid input")
+var ErrInvalid = errors.New("riffle: invalid input")
 
 // InvalidError says which input was refused and why. It is [ErrInvalid] to
 // errors.Is.
@@ -16,9 +16,10 @@ type InvalidError struct {
 	Reason string // why, and what would be right
 }
 
-// Error names the field and the reason.
+// Error names the field and the reason. All packages return this error, so its text begins
+// with the name of the library.
 func (e *InvalidError) Error() string {
-	return "event: invalid " + e.Field + ": " + e.Reason
+	return "riffle: invalid " + e.Field + ": " + e.Reason
 }
 
 // ErrorType is "invalid", a label of low cardinality for telemetry.
