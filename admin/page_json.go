@@ -150,15 +150,21 @@ func (l line) text() string {
 }
 
 // compare marks the lines whose values are not in what was before, and returns their names.
+// A name can stand for several values, as a.b does in {"a.b": 1, "a": {"b": 2}}: those are
+// compared in their order.
 func compare(now, before []line) (names []string) {
-	old := make(map[string]string, len(before))
+	old := make(map[string][]string, len(before))
 	for _, l := range before {
-		old[l.Path] = strings.TrimSuffix(l.text(), ",")
+		old[l.Path] = append(old[l.Path], strings.TrimSuffix(l.text(), ","))
 	}
 	for i, l := range now {
 		text := strings.TrimSuffix(l.text(), ",")
 		trimmed := strings.TrimSpace(text)
-		if was, ok := old[l.Path]; trimmed == "" || strings.IndexByte("}]", trimmed[0]) >= 0 || ok && was == text {
+		was := old[l.Path]
+		if len(was) > 0 {
+			old[l.Path] = was[1:]
+		}
+		if trimmed == "" || strings.IndexByte("}]", trimmed[0]) >= 0 || len(was) > 0 && was[0] == text {
 			continue
 		}
 		now[i].Changed = true

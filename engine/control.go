@@ -111,7 +111,8 @@ func (e *Engine) Retry(ctx context.Context, name, key string) error {
 
 // Skip decides that an event is never handled for a key, in no later generation either: one
 // that was set aside, whose followers then go on, or one still to come, such as the one that
-// halted the projection. It is durable when Skip returns.
+// halted the projection. It is durable when Skip returns. A rebuild that is under way and has
+// handled the event already keeps what came of it: rebuild once more after such a Skip.
 //
 // ErrNotFound when the event was handled already; ErrInvalid for position 0; ErrUnknown when
 // the engine has no such projection, or it has never run. When a worker of another engine
