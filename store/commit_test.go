@@ -219,16 +219,17 @@ func TestCommitRefusesBadInput(t *testing.T) {
 
 func TestOnlyACommitThatMayBeRepeatedIsLazy(t *testing.T) {
 	t.Parallel()
-	parked := []store.Row{{Key: "k", Position: 1, State: store.Parked}}
+	row := func(s store.RowState) []store.Row { return []store.Row{{Key: "k", Position: 1, State: s}} }
 	for name, c := range map[string]struct {
 		commit store.Commit
 		lazy   bool
 	}{
 		"lazy":               {store.Commit{To: 2, Lazy: true, Save: []store.Snapshot{stateOf("a", 2, "s")}}, true},
-		"lazy with a wait":   {store.Commit{To: 2, Lazy: true, Rows: []store.Row{{Key: "k", Position: 1, State: store.Waiting}}}, true},
+		"lazy with a wait":   {store.Commit{To: 2, Lazy: true, Rows: row(store.Waiting)}, true},
 		"not lazy":           {store.Commit{To: 2}, false},
 		"lazy with in hand":  {store.Commit{To: 2, Lazy: true, InHand: 3}, false},
-		"lazy with a parked": {store.Commit{To: 2, Lazy: true, Rows: parked}, false},
+		"lazy with a parked": {store.Commit{To: 2, Lazy: true, Rows: row(store.Parked)}, false},
+		"lazy with a skip":   {store.Commit{To: 2, Lazy: true, Rows: row(store.Skipped)}, false},
 		"lazy with a switch": {store.Commit{To: 2, Lazy: true, Activate: &store.Activation{
 			Row: store.ProjectionRow{Name: "balances", Kind: "model", Next: 2}, Old: store.SubscriberKey{Projection: "balances", Generation: 1},
 		}}, false},

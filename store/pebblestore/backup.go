@@ -28,7 +28,8 @@ type backupInfo struct {
 
 // Backup implements store.Maintainer: it copies the store, as of now or a little later,
 // into a directory that must not exist yet. Appends go on meanwhile. Files are linked
-// where the file system can, so a backup on the same disk costs little at first.
+// where the file system can, so a backup on the same disk costs little at first. Backups
+// are made one after the other: two to one directory would take each other's files away.
 //
 // A copy may hold events that the source has not made durable, and could lose and number
 // anew. So the copy carries a marker, and opening it gives it a new History: cursors of
@@ -37,6 +38,16 @@ func (d *driver) Backup(ctx context.Context, dir string) (err error) {
 	if err := d.writable(); err != nil && !errors.Is(err, store.ErrDiskFull) {
 		return err
 	}
+	select {
+	case d.backups <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-d.closing:
+		return store.ErrClosed
+	case <-d.fuse.Failed():
+		return d.failure()
+	}
+	defer func() { <-d.backups }()
 	if err := d.enter(ctx); err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/riffle-go/riffle/store"
 )
 
-// abandonTimeout is how long Close of a failed store waits for write-side calls that are
-// still inside the file system.
-const abandonTimeout = 30 * time.Second
+// defaultAbandonTimeout is how long Close of a failed store waits for write-side calls that
+// are still inside the file system.
+const defaultAbandonTimeout = 30 * time.Second
 
 // Close implements store.Driver. What is in the queue is answered with ErrClosed or
 // committed; reads in flight are waited for.
@@ -61,7 +61,7 @@ func (d *driver) orAbandon(f func() error) error {
 
 // abandon leaves a failed Pebble behind and frees the directory.
 func (d *driver) abandon() error {
-	ctx, cancel := context.WithTimeout(context.Background(), abandonTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), d.opts.abandonTimeout)
 	defer cancel()
 	if err := d.fuse.Abandon(ctx); err != nil {
 		return fmt.Errorf("pebblestore: close %s after a failure: %w", d.dir, err)

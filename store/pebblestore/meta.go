@@ -38,6 +38,11 @@ func (d *driver) load() error {
 	if err != nil {
 		return err
 	}
+	if layout == nil {
+		if err := d.mustBeEmpty(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case layout == nil && d.opts.ReadOnly:
 		return fmt.Errorf("no store here: %w", os.ErrNotExist)
@@ -70,6 +75,23 @@ func (d *driver) load() error {
 	d.head.Store(&head)
 	d.versions = newVersionCache(d.opts.versionCacheSize, head.position)
 	return nil
+}
+
+// mustBeEmpty refuses the database of another program, whose keys could look like ours, and
+// ours like its.
+func (d *driver) mustBeEmpty() error {
+	iter, err := d.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	if !iter.First() {
+		return iter.Close()
+	}
+	key := string(iter.Key())
+	if err := iter.Close(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the directory holds a Pebble database that is no store, with a key %q; name a directory of its own for the store", store.ErrIncompatible, key)
 }
 
 func (d *driver) create() error {

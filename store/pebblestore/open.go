@@ -45,6 +45,7 @@ type driver struct {
 
 	inbox    *inbox
 	syncs    chan chan error
+	backups  chan struct{} // of capacity 1: held while a backup is made
 	room     *semaphore.Weighted
 	requests sync.Pool // of *request
 	term     uint64    // the committer's
@@ -72,8 +73,8 @@ type headState struct {
 // defaults. The caller closes the store.
 //
 // Errors: ErrLocked when another process, or this one, has the directory open;
-// ErrIncompatible when a newer version wrote it; *InvalidError for wrong options; and
-// what the file system says.
+// ErrIncompatible when a newer version wrote it, or another program that uses Pebble;
+// *InvalidError for wrong options; and what the file system says.
 func Open(dir string, o *Options) (*store.Store, error) {
 	opts := o.withDefaults()
 	if err := opts.validate(); err != nil {
@@ -122,6 +123,7 @@ func open(dir string, opts Options) (_ *driver, err error) {
 		fuse:      fuse.Wrap(orderedFS{opts.FS}),
 		inbox:     newInbox(),
 		syncs:     make(chan chan error),
+		backups:   make(chan struct{}, 1),
 		room:      semaphore.NewWeighted(maxQueueBytes),
 		closing:   make(chan struct{}),
 		committed: make(chan struct{}),

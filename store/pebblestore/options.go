@@ -46,6 +46,7 @@ type Options struct {
 	// for tests; the zero values are the defaults
 	versionCacheSize int
 	clock            func() time.Time
+	abandonTimeout   time.Duration
 	_                struct{}
 }
 
@@ -93,6 +94,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if c.clock == nil {
 		c.clock = time.Now
+	}
+	if c.abandonTimeout == 0 {
+		c.abandonTimeout = defaultAbandonTimeout
 	}
 	if c.Store.Logger == nil {
 		c.Store.Logger = slog.Default()

@@ -72,6 +72,20 @@ var calls = []call{
 	{OpClose, errorfs.OpFileClose, "db/new", func(t *testing.T, fs *FS) func() error {
 		return created(t, fs).Close
 	}},
+	{OpClose, errorfs.OpFileClose, "db/reused", func(t *testing.T, fs *FS) func() error {
+		f, err := fs.ReuseForWrite("db/a", "db/reused", category)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Close
+	}},
+	{OpClose, errorfs.OpFileClose, "db/a", func(t *testing.T, fs *FS) func() error {
+		f, err := fs.OpenReadWrite("db/a", category)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Close
+	}},
 	{OpSync, errorfs.OpFileSync, "db", func(t *testing.T, fs *FS) func() error {
 		d, err := fs.OpenDir("db")
 		if err != nil {

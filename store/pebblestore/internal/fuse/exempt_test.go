@@ -139,6 +139,10 @@ func TestCallsOnTwoPathsAreExemptByWhatTheyChange(t *testing.T) {
 			_, err := f.ReuseForWrite("backup/a", "db/c", category)
 			return err
 		}, false},
+		"a reuse into the backup": {errorfs.OpReuseForWrite, func(f *FS) error {
+			_, err := f.ReuseForWrite("db/a", "backup/c", category)
+			return err
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

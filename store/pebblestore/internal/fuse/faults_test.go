@@ -71,6 +71,14 @@ func (x *faultyFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	return &faultyFile{f, name, x.inj}, nil
 }
 
+func (x *faultyFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := x.FS.OpenReadWrite(name, category, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyFile{f, name, x.inj}, nil
+}
+
 func (x *faultyFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := x.FS.ReuseForWrite(oldname, newname, category)
 	if err != nil {
