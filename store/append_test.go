@@ -66,6 +66,8 @@ func TestAppendRefusesBadInputBeforeWriting(t *testing.T) {
 		"nil payload":        {"Batch[0].Events[1].Payload", []store.Batch{{Stream: ann, Events: []event.Payload{deposited{1}, nil}}}},
 		"mixed aggregates":   {"Batch[0].Events[1].Aggregate", []store.Batch{{Stream: ann, Events: event.Of(deposited{1}, placed{"pen"})}}},
 		"same stream twice":  {"Batch[1].Stream", []store.Batch{{Stream: ann, Events: one}, {Stream: ann, Events: event.Of(deposited{2})}}},
+		"same stream later":  {"Batch[2].Stream", []store.Batch{{Stream: ann, Events: one}, {Stream: accounts.Stream("bob"), Events: event.Of(deposited{2})}, {Stream: ann, Events: event.Of(deposited{3})}}},
+		"same id later":      {"Batch.Events", []store.Batch{{Stream: ann, Events: []event.Payload{twice, deposited{2}, twice}}}},
 		"same id twice":      {"Batch.Events", []store.Batch{{Stream: ann, Events: []event.Payload{twice, twice}}}},
 		"id in two batches":  {"Batch.Events", []store.Batch{{Stream: ann, Events: []event.Payload{twice}}, {Stream: accounts.Stream("bob"), Events: []event.Payload{twice}}}},
 		"once without id":    {"Batch[0].Events[0].ID", []store.Batch{{Stream: ann, Once: true, Events: []event.Payload{deposited{1}}}}},

@@ -86,3 +86,107 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 		}
 	})
 }
+
+// TestARefusalIsDurableFirst: what a refused request conflicts with may be in the group that
+// is being written. It is answered when that is durable, so that its caller can read it.
+func TestARefusalIsDurableFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var idle atomic.Pointer[chan struct{}] // nil: the disk is idle
+		d, err := openRaw(injected(vfs.NewMem(), func(op errorfs.Op) error {
+			if wait := idle.Load(); op.Kind == errorfs.OpFileSyncData && wait != nil {
+				<-*wait
+			}
+			return nil
+		}), "db", quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := func(txn *store.Txn) <-chan error {
+			done := make(chan error, 1)
+			go func() { _, err := d.Commit(t.Context(), txn); done <- err }()
+			synctest.Wait()
+			return done
+		}
+		busy, next := make(chan struct{}), make(chan struct{})
+		idle.Store(&busy)
+		first := begin(&store.Txn{Appends: []store.Appending{appending("busy", store.Any, 1)}})
+		once := appending("a", store.NoStream, 1)
+		once.Once = true
+		written := begin(&store.Txn{Appends: []store.Appending{once}, Puts: []store.Record{{Key: "j1", Revision: 1}}})
+		refused := map[string]<-chan error{
+			"conflict":  begin(&store.Txn{Appends: []store.Appending{appending("a", store.NoStream, 1)}}),
+			"duplicate": begin(&store.Txn{Appends: []store.Appending{once}}),
+			"guard":     begin(&store.Txn{Guards: []store.Guard{{Key: "j1"}}, Puts: []store.Record{{Key: "j2"}}}),
+		}
+		idle.Store(&next)
+		close(busy) // their group is written, and its sync waits
+		synctest.Wait()
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		if len(written) > 0 {
+			t.Fatal("the group is durable already: the test shows nothing")
+		}
+		for what, answer := range refused {
+			if len(answer) > 0 {
+				t.Errorf("%s: answered before it can be read: %v", what, <-answer)
+			}
+		}
+		idle.Store(nil)
+		close(next)
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if err := <-refused["conflict"]; !errors.Is(err, store.ErrConflict) {
+			t.Errorf("conflict: %v", err)
+		}
+		err = <-refused["duplicate"]
+		if _, ok := errors.AsType[*store.DuplicateError](err); !ok {
+			t.Errorf("duplicate: %v", err)
+		}
+		if err := <-refused["guard"]; !errors.Is(err, store.ErrGuard) {
+			t.Errorf("guard: %v", err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAPanicOfTheCommitterFailsTheStore: a group that was staged in part is never written, nor
+// followed by another; whoever waits is told.
+func TestAPanicOfTheCommitterFailsTheStore(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	d, err := openRaw(fs, "db", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, d, "a", 1)
+	r := d.newRequest()
+	r.txn = &store.Txn{Appends: []store.Appending{appending("a", store.Any, 1), appending("b", store.Any, 1)}}
+	if err := d.prepare(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	r.appends[1].ends = []int{1 << 20} // beyond its memory
+	within(t, "the callers", func() {
+		if _, err := d.enqueue(t.Context(), r); !errors.Is(err, store.ErrFailed) {
+			t.Errorf("the request that panics: %v, want ErrFailed", err)
+		}
+		if _, err := d.try(t.Context(), appending("c", store.Any, 1)); !errors.Is(err, store.ErrFailed) {
+			t.Errorf("one that comes later: %v, want ErrFailed", err)
+		}
+	})
+	if err := d.Close(); err != nil && !errors.Is(err, store.ErrFailed) {
+		t.Error(err)
+	}
+	d = openDriver(t, fs, quiet)
+	if events, err := scanAll(t.Context(), d, store.Scan{}); err != nil || len(events) != 1 {
+		t.Errorf("%d events, want the one before: %v", len(events), err)
+	}
+	if err := d.Verify(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
