@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -31,7 +29,7 @@ func openLarge(ctx context.Context, b *bench) ([]pair, error) {
 		if err != nil {
 			return nil, fmt.Errorf("leave a tail in the log: %w", err)
 		}
-		sides[i] = func(ctx context.Context) (float64, error) { return openOnce(ctx, killed) }
+		sides[i] = func(ctx context.Context) (float64, error) { return b.openOnce(ctx, killed) }
 	}
 	return b.pairs(ctx, sides[0], sides[1])
 }
@@ -72,12 +70,11 @@ func (b *bench) killed(ctx context.Context, f *fixture) (_ string, err error) {
 }
 
 // openOnce returns the milliseconds until a copy of a store was open and could be read.
-func openOnce(ctx context.Context, of string) (_ float64, err error) {
-	dir := of + "-open"
+func (b *bench) openOnce(ctx context.Context, of string) (_ float64, err error) {
+	dir := b.dir("opened")
 	if err := cloneStore(dir, of); err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	start := time.Now()
 	st, err := openRiffle(dir, nil)
 	if err != nil {
@@ -97,37 +94,11 @@ func openOnce(ctx context.Context, of string) (_ float64, err error) {
 // cloneStore copies the files of a store to a new directory. Tables, which nobody changes,
 // are shared.
 func cloneStore(dst, src string) error {
-	if err := os.Mkdir(dst, 0o755); err != nil {
-		return err
+	table := func(name string) bool { return filepath.Ext(name) == ".sst" }
+	other := func(name string) bool { return !table(name) }
+	_, err := vfs.Clone(vfs.Default, vfs.Default, src, dst, vfs.CloneSkip(table))
+	if err == nil {
+		_, err = vfs.Clone(vfs.Default, vfs.Default, src, dst, vfs.CloneSkip(other), vfs.CloneTryLink)
 	}
-	entries, err := os.ReadDir(src)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		from, to := filepath.Join(src, e.Name()), filepath.Join(dst, e.Name())
-		clone := copyFile
-		if filepath.Ext(e.Name()) == ".sst" {
-			clone = os.Link
-		}
-		if err := clone(from, to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func copyFile(from, to string) (err error) {
-	r, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	_, err = io.Copy(w, r)
 	return err
 }

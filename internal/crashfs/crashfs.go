@@ -49,6 +49,3 @@ func (f *FS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCatego
 	defer f.clones.RUnlock()
 	return f.MemFS.ReuseForWrite(oldname, newname, category)
 }
-
-// Unwrap implements vfs.FS. Nothing below may be reached around the lock.
-func (f *FS) Unwrap() vfs.FS { return nil }

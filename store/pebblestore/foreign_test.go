@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"errors"
+	"io/fs"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -14,9 +15,9 @@ import (
 // each other's keys for their own.
 func TestADatabaseOfAnotherProgramIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	fs := vfs.NewMem()
+	disk := vfs.NewMem()
 	foreign := func(f func(db *pebble.DB)) {
-		db, err := pebble.Open("db", &pebble.Options{FS: fs, FormatMajorVersion: formatMajorVersion})
+		db, err := pebble.Open("db", &pebble.Options{FS: disk, FormatMajorVersion: formatMajorVersion})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,10 +31,10 @@ func TestADatabaseOfAnotherProgramIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	for _, readOnly := range []bool{false, true} {
-		d, err := openRaw(fs, "db", quiet, func(o *Options) { o.ReadOnly = readOnly })
-		if !errors.Is(err, store.ErrIncompatible) {
-			t.Errorf("read-only %t: %v, want ErrIncompatible", readOnly, err)
+	for readOnly, want := range map[bool]error{false: store.ErrIncompatible, true: fs.ErrNotExist} {
+		d, err := openRaw(disk, "db", quiet, func(o *Options) { o.ReadOnly = readOnly })
+		if !errors.Is(err, want) {
+			t.Errorf("read-only %t: %v, want %v", readOnly, err, want)
 		}
 		if err == nil {
 			d.Close()

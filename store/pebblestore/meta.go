@@ -38,15 +38,13 @@ func (d *driver) load() error {
 	if err != nil {
 		return err
 	}
-	if layout == nil {
-		if err := d.mustBeEmpty(); err != nil {
-			return err
-		}
-	}
 	switch {
 	case layout == nil && d.opts.ReadOnly:
 		return fmt.Errorf("no store here: %w", os.ErrNotExist)
 	case layout == nil:
+		if err := d.mustBeEmpty(); err != nil {
+			return err
+		}
 		if err := d.create(); err != nil {
 			return err
 		}
