@@ -81,6 +81,7 @@ func (c *committer) step() bool {
 			}
 			return true
 		case done := <-c.d.syncs:
+			c.gather() // what came first, and may be what this one waits for
 			c.commit(true)
 			c.syncNow()
 			done <- nil
