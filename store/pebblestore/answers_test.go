@@ -36,6 +36,16 @@ func waiting(t *testing.T, ctx context.Context, call func(context.Context) error
 	return err
 }
 
+// syncsOf tells of the syncs of a disk, when they begin.
+func syncsOf(disk vfs.FS, begin chan<- struct{}) vfs.FS {
+	return injected(disk, func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSyncData {
+			begin <- struct{}{}
+		}
+		return nil
+	})
+}
+
 // TestAFailureAnswersEveryCaller, whatever it waits for, while the disk never comes back.
 func TestAFailureAnswersEveryCaller(t *testing.T) {
 	t.Parallel()
@@ -104,12 +114,7 @@ func TestAFailureAnswersEveryCaller(t *testing.T) {
 func TestAFailureAnswersSync(t *testing.T) {
 	t.Parallel()
 	disk, syncing := &slowSync{FS: vfs.NewMem()}, make(chan struct{}, 100)
-	d := openDriver(t, injected(disk, func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpFileSyncData {
-			syncing <- struct{}{}
-		}
-		return nil
-	}), quiet)
+	d := openDriver(t, syncsOf(disk, syncing), quiet)
 	disk.hold(t)
 	for len(syncing) > 0 { // those of Open
 		<-syncing
@@ -191,17 +196,20 @@ func TestCloseAnswersSync(t *testing.T) {
 // locked: what is still on its way could hit the files of the next store.
 func TestCloseOfAFailedStoreWhoseDiskHangs(t *testing.T) {
 	t.Parallel()
-	disk := &slowSync{FS: vfs.NewMem()}
-	d, err := openRaw(disk, "db", quiet, func(o *Options) { o.abandonTimeout = time.Millisecond })
+	disk, syncing := &slowSync{FS: vfs.NewMem()}, make(chan struct{}, 100)
+	d, err := openRaw(syncsOf(disk, syncing), "db", quiet, func(o *Options) { o.abandonTimeout = time.Millisecond })
 	if err != nil {
 		t.Fatal(err)
 	}
 	disk.hold(t)
+	for len(syncing) > 0 { // those of Open
+		<-syncing
+	}
 	appended := waiting(t, t.Context(), func(ctx context.Context) error {
 		_, err := d.try(ctx, appending("a", store.Any, 1))
 		return err
 	})
-	eventually(t, "the sync", func() bool { return visible(t, d, "a") > 0 })
+	within(t, "the sync", func() { <-syncing })
 	d.fuse.Trip(errDisk)
 	within(t, "the append", func() {
 		if err := <-appended; !errors.Is(err, store.ErrFailed) {
