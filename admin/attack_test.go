@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,15 @@ func TestAttackCrossSitePost(t *testing.T) {
 				t.Errorf("%s %v: %d", path, header, a.status)
 			}
 		}
+	}
+	lines := b.log.with(t, "admin request refused across origins")
+	if len(lines) != 16 {
+		t.Errorf("%d lines in the log, want one for each attempt: %v", len(lines), lines)
+	}
+	if !slices.ContainsFunc(lines, func(l m) bool {
+		return l["level"] == "WARN" && l["origin"] == "https://evil.example" && l["path"] == "/"+pausing && l["remote"] != ""
+	}) {
+		t.Errorf("no line tells from where a request for a pause came: %v", lines)
 	}
 	r := b.request("POST", pausing, "application/json", `{"reason":"gotcha"}`)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")

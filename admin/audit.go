@@ -42,3 +42,15 @@ func (h *Handler) audit(r *http.Request, in actionInput, err error, took time.Du
 	}
 	h.logger.LogAttrs(r.Context(), level, "admin action", attrs...)
 }
+
+// auditForeign writes the line of a request that another site made a browser send. It was
+// refused before anybody looked which action it meant.
+func (h *Handler) auditForeign(r *http.Request, err error) {
+	h.logger.LogAttrs(r.Context(), slog.LevelWarn, "admin request refused across origins",
+		slog.String("method", r.Method),
+		slog.String("path", cut(r.URL.Path, maxValue)),
+		slog.String("origin", cut(r.Header.Get("Origin"), maxValue)),
+		slog.String("remote", r.RemoteAddr),
+		slog.String("err", cut(err.Error(), maxErrorText)),
+	)
+}

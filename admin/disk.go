@@ -83,7 +83,7 @@ func diskOf(st *store.Store) func(context.Context) (Disk, error) {
 			return Disk{}, err
 		}
 		d := Disk{
-			Total: u.Total, Tables: u.Tables, WAL: u.WAL, CompactionDebt: u.CompactionDebt,
+			Total: u.Total, Free: u.Free, Tables: u.Tables, WAL: u.WAL, CompactionDebt: u.CompactionDebt,
 			ReadAmplification: u.ReadAmplification, WriteStalls: u.WriteStalls,
 		}
 		for _, l := range u.Levels {

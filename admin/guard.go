@@ -52,6 +52,7 @@ func (h *Handler) admit(r *http.Request, escaped string) error {
 		return noRoute(r)
 	}
 	if err := h.cross.Check(r); err != nil {
+		h.auditForeign(r, err)
 		return problemOf(http.StatusForbidden, "cross-origin", "Refused across origins", err.Error())
 	}
 	if r.Method == http.MethodPost {

@@ -5,6 +5,7 @@ import "context"
 // Usage is what a store takes on disk. A number that a driver does not know is 0.
 type Usage struct {
 	Total             int64 // bytes of all files
+	Free              int64 // bytes that the file system has left for this process
 	Tables            int64 // bytes of sorted tables
 	WAL               int64 // bytes of the log of what is not yet in tables
 	CompactionDebt    int64 // bytes to be compacted until the tree is in shape

@@ -60,6 +60,9 @@ func (d *driver) usage() (store.Usage, error) {
 		Total: int64(m.DiskSpaceUsage()), WAL: int64(m.WAL.Size), CompactionDebt: int64(m.Compact.EstimatedDebt),
 		ReadAmplification: int64(m.ReadAmp()), WriteStalls: stalls,
 	}
+	if disk, err := d.fuse.GetDiskUsage(d.dir); err == nil { // in memory nobody knows
+		u.Free = int64(disk.AvailBytes)
+	}
 	for i, l := range m.Levels {
 		u.Tables += l.TablesSize
 		u.Levels = append(u.Levels, store.LevelUsage{Level: i, Tables: l.TablesCount, Bytes: l.TablesSize})

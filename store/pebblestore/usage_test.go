@@ -49,7 +49,7 @@ func TestUsageTellsWhatLiesOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.Total < u.Tables || u.Tables == 0 || u.ReadAmplification == 0 || len(u.Levels) != 7 {
+	if u.Free <= 0 || u.Total < u.Tables || u.Tables == 0 || u.ReadAmplification == 0 || len(u.Levels) != 7 {
 		t.Errorf("%+v", u)
 	}
 	bytes := map[string]int64{}
