@@ -44,6 +44,9 @@ func (b *commitBuilder) build(ctx context.Context, traceparent string) error {
 	if err := b.addRows(); err != nil {
 		return err
 	}
+	if err := b.checkOnce(); err != nil {
+		return err
+	}
 	if err := checkLimit("Commit", b.bytes, s.limits.CommitBytes, "bytes of states and rows", "CommitBytes"); err != nil {
 		return err
 	}
@@ -96,6 +99,20 @@ func (b *commitBuilder) addCheckpoint() {
 	txn.Puts = append(txn.Puts, Record{
 		Key: l.subscriber.checkpoint, Value: value.encode(), Revision: uint64(b.commit.To),
 	})
+}
+
+// checkOnce refuses a key that comes twice: which of the two is meant, only the caller knows.
+func (b *commitBuilder) checkOnce() error {
+	txn := &b.work.txn
+	keys := make([]string, 0, len(txn.Puts)+len(txn.Deletes))
+	for i := range txn.Puts {
+		keys = append(keys, txn.Puts[i].Key)
+	}
+	keys = append(keys, txn.Deletes...)
+	if i, _, ok := sameTwice(keys, func(k *string) string { return *k }); ok {
+		return &InvalidError{Field: "Commit", Reason: fmt.Sprintf("says twice what becomes of the state or row %q; give each key once", keys[i])}
+	}
+	return nil
 }
 
 func (b *commitBuilder) addStates() error {

@@ -13,7 +13,7 @@ import (
 //
 // The events continue the log: the first one's Position is the one after the head, or all
 // Positions are 0 and are assigned. In each stream the versions continue the stream, and
-// times do not fall, also not below that of the head. Anything else is ErrInvalid, a stream
+// times do not fall, also not below that of the head, nor below 1970. Anything else is ErrInvalid, a stream
 // at another version *ConflictError. The number and size of the events are limited as in
 // an append: import large logs in several calls. Who appends at the same time, against the
 // rule, can shift the positions of an import: Result.First tells.

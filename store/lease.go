@@ -95,7 +95,8 @@ func (s *Store) Renew(ctx context.Context, leases []*Lease) []error {
 }
 
 // Release ends the lease, so that the next worker gets in at once, and records that the
-// work ended in order. ErrLeaseLost means that it was over already.
+// work ended in order. ErrLeaseLost means that it was over already. It is the last call: what
+// the lease commits after it is still accepted until somebody claims.
 func (l *Lease) Release(ctx context.Context) error {
 	u := l.subscriber
 	s := u.store

@@ -5,12 +5,16 @@ import (
 	"fmt"
 )
 
-// effectiveLimits returns the limits of a driver, lowered by what the options say.
-func effectiveLimits(d Driver, lower Limits) (Limits, error) {
-	limits := PortableLimits()
+// limitsOf returns the limits of a driver.
+func limitsOf(d Driver) Limits {
 	if l, ok := d.(Limiter); ok {
-		limits = l.Limits()
+		return l.Limits()
 	}
+	return PortableLimits()
+}
+
+// lowered returns the limits of a driver, lowered by what the options say.
+func (limits Limits) lowered(lower Limits) (Limits, error) {
 	var faults []error
 	for _, f := range []struct {
 		name   string

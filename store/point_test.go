@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -123,6 +124,38 @@ func TestTimesOfALargerStore(t *testing.T) {
 		got, err := search.ResolveFrom(t.Context(), p)
 		if err != nil || got != want {
 			t.Fatalf("at %d: search %d, seeker %d, %v", ms, got, want, err)
+		}
+	}
+}
+
+// TestTimesThatMillisecondsCannotCount: programs use the largest and the smallest time for
+// "no end" and "no beginning".
+func TestTimesThatMillisecondsCannotCount(t *testing.T) {
+	t.Parallel()
+	st, _ := setup(t, memdriver.Options{})
+	deposit(t, st, "a", 3)
+	for name, c := range map[string]struct {
+		time     time.Time
+		from, to event.Position
+	}{
+		"largest":             {time.Unix(1<<63-62135596801, 999999999), 4, 3},
+		"last that counts":    {time.UnixMilli(math.MaxInt64), 4, 3},
+		"first that does not": {time.UnixMilli(math.MaxInt64).Add(time.Millisecond), 4, 3},
+		"zero":                {time.Time{}, 1, 0},
+		"first that counts":   {time.UnixMilli(math.MinInt64), 1, 0},
+		"before what counts":  {time.UnixMilli(math.MinInt64).Add(-time.Millisecond), 1, 0},
+		"smallest of all":     {time.Unix(math.MinInt64, 0), 1, 0},
+		"largest of all ":     {time.Unix(math.MaxInt64-1<<40, 0), 4, 3},
+		"a year of 5 digits":  {time.Date(99999, 1, 1, 0, 0, 0, 0, time.UTC), 4, 3},
+		"long before 1970":    {time.Date(-99999, 1, 1, 0, 0, 0, 0, time.UTC), 1, 0},
+	} {
+		from, err := st.ResolveFrom(t.Context(), store.AtTime(c.time))
+		if err != nil || from != c.from {
+			t.Errorf("%s: from %d, %v, want %d", name, from, err, c.from)
+		}
+		to, err := st.ResolveTo(t.Context(), store.AtTime(c.time))
+		if err != nil || to != c.to {
+			t.Errorf("%s: to %d, %v, want %d", name, to, err, c.to)
 		}
 	}
 }

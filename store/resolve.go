@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/riffle-go/riffle/event"
@@ -83,8 +84,19 @@ func (c *core) resolveTo(ctx context.Context, d Driver, p Point, head Head) (eve
 	return head.Position, nil
 }
 
-// wholeMillis cuts a time to what events have.
-func wholeMillis(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
+// wholeMillis cuts a time to what events have. One that is too far away to be counted in
+// milliseconds stands at the end of what can, from which an upper bound still adds one.
+func wholeMillis(t time.Time) time.Time {
+	const first, last = math.MinInt64, math.MaxInt64 - 1
+	ms := t.UnixMilli()
+	switch s := t.Unix(); {
+	case s >= last/1000:
+		ms = last
+	case s <= first/1000:
+		ms = first
+	}
+	return time.UnixMilli(ms).UTC()
+}
 
 func noVersion(p Point, info StreamInfo) error {
 	return fmt.Errorf("%w: stream %q has no version %d, its last is %d", ErrNotFound, p.stream, p.version, info.Version)

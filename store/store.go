@@ -60,6 +60,9 @@ func New(d Driver, o *Options) (*Store, error) {
 	if o != nil {
 		opts = *o
 	}
+	if err := opts.Validate(limitsOf(d)); err != nil {
+		return nil, err
+	}
 	if opts.Name == "" {
 		opts.Name = "riffle"
 	}
@@ -69,8 +72,8 @@ func New(d Driver, o *Options) (*Store, error) {
 	if opts.Schema == nil {
 		opts.Schema = event.NewSchema()
 	}
-	limits, limitsErr := effectiveLimits(d, opts.Limits)
-	if err := errors.Join(checkName("Options.Name", opts.Name), opts.Schema.Err(), limitsErr); err != nil {
+	limits, err := limitsOf(d).lowered(opts.Limits)
+	if err != nil {
 		return nil, err
 	}
 	opts.Limits = limits

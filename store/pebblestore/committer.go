@@ -192,7 +192,7 @@ func (c *committer) group(work []*request) []*request {
 	n := 0
 	for n < len(work) {
 		r := work[n]
-		if g.staged > 0 && (g.events+r.events > maxGroupEvents || g.bytes+r.bytes > maxGroupBytes || r.resolve) {
+		if g.staged > 0 && (g.events+r.events > maxGroupEvents || g.size()+r.size() > maxGroupBytes || r.resolve) {
 			break
 		}
 		g.stage(r)
@@ -220,7 +220,7 @@ func (c *committer) group(work []*request) []*request {
 // and after that the callers and subscriptions.
 func (c *committer) apply(g *group) {
 	d := c.d
-	began := time.Now()
+	began, size := time.Now(), g.batch.Len() // Pebble empties a large batch
 	opts := pebble.NoSync
 	if g.sync && d.opts.Sync != SyncOff {
 		opts = pebble.Sync
@@ -245,7 +245,7 @@ func (c *committer) apply(g *group) {
 	}
 	if g.events > 0 {
 		d.head.Store(&headState{position: g.position, millis: g.millis})
-		d.telemetry.Group(g.events, g.batch.Len())
+		d.telemetry.Group(g.events, size)
 	}
 	d.term = g.term
 }

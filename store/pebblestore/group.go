@@ -75,6 +75,9 @@ func (g *group) stage(r *request) {
 	}
 }
 
+// size is what is staged, in bytes. Records are in the batch already, events come last.
+func (g *group) size() int { return g.batch.Len() + g.bytes }
+
 func (g *group) check(r *request) error {
 	for _, gd := range r.txn.Guards {
 		actual, err := g.revision(gd.Key)
@@ -144,20 +147,27 @@ func (g *group) current(r *request, i int) (streamState, error) {
 }
 
 func (g *group) checkNames(r *request) error {
-	fresh := 0
+	var fresh map[event.Type]struct{} // an aggregate has no name
+	add := func(t event.Type) {
+		if fresh == nil {
+			fresh = map[event.Type]struct{}{}
+		}
+		fresh[t] = struct{}{}
+	}
 	dict := g.dictionary()
 	for i := range r.appends {
 		p := &r.appends[i]
 		if _, ok := dict.aggregates[p.Stream.Aggregate]; !ok {
-			fresh++
+			add(event.Type{Aggregate: p.Stream.Aggregate})
 		}
 		for k := range p.Events {
-			if _, ok := dict.names[event.Type{Aggregate: p.Stream.Aggregate, Name: p.Events[k].Name}]; !ok {
-				fresh++
+			t := event.Type{Aggregate: p.Stream.Aggregate, Name: p.Events[k].Name}
+			if _, ok := dict.names[t]; !ok {
+				add(t)
 			}
 		}
 	}
-	if fresh > 0 && dict.size()+fresh > maxDictionary {
+	if len(fresh) > 0 && dict.size()+len(fresh) > maxDictionary {
 		return &store.InvalidError{Field: "Events", Reason: fmt.Sprintf("the store has %d aggregate types and event names, of at most %d; names must not be made from data", dict.size(), maxDictionary)}
 	}
 	return nil
@@ -208,6 +218,9 @@ func (g *group) checkImport(r *request) error {
 	for i := range r.appends {
 		for k := range r.appends[i].Events {
 			t := r.appends[i].Events[k].Time.UnixMilli()
+			if t < last && last == 0 {
+				return &store.InvalidError{Field: "Time", Reason: fmt.Sprintf("%s is before 1970, where the times of a store begin", time.UnixMilli(t).UTC())}
+			}
 			if t < last {
 				return &store.InvalidError{Field: "Time", Reason: fmt.Sprintf("%s is before %s, the time of the event before it", time.UnixMilli(t).UTC(), time.UnixMilli(last).UTC())}
 			}

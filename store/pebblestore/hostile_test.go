@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -186,12 +187,19 @@ func TestTheDictionaryIsBounded(t *testing.T) {
 		}
 		return a
 	}
-	for size := 1; size < maxDictionary; { // 1 is the aggregate
-		n := min(1000, maxDictionary-size)
+	for size := 1; size < maxDictionary-1; { // 1 is the aggregate
+		n := min(1000, maxDictionary-1-size)
 		if _, err := d.try(t.Context(), naming(n)); err != nil {
 			t.Fatal(err)
 		}
 		size += n
+	}
+	last := naming(3)
+	for i := range last.Events {
+		last.Events[i].Name = "the last one"
+	}
+	if _, err := d.try(t.Context(), last); err != nil {
+		t.Errorf("the last name, three times: %v", err)
 	}
 	head, before := d.head.Load().position, d.dict.Load()
 	if _, err := d.try(t.Context(), naming(1)); !errors.Is(err, store.ErrInvalid) {
@@ -315,4 +323,20 @@ func FuzzKeys(f *testing.F) {
 			t.Error("log keys")
 		}
 	})
+}
+
+// TestAnImportFromBefore1970IsRefused with that reason, also by an empty store.
+func TestAnImportFromBefore1970IsRefused(t *testing.T) {
+	t.Parallel()
+	d := openDriver(t, nil, quiet)
+	a := appending("a", store.NoStream, 1)
+	a.Events[0].Time = time.UnixMilli(-1)
+	_, err := d.Commit(t.Context(), &store.Txn{Appends: []store.Appending{a}, Import: true})
+	if !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "is before 1970, where") {
+		t.Errorf("%v", err)
+	}
+	a.Events[0].Time = time.UnixMilli(0)
+	if _, err := d.Commit(t.Context(), &store.Txn{Appends: []store.Appending{a}, Import: true}); err != nil {
+		t.Errorf("1970: %v", err)
+	}
 }

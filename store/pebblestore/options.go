@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -108,15 +109,17 @@ func (o *Options) withDefaults() Options {
 }
 
 func (o *Options) validate() error {
-	switch {
-	case o.CacheSize < minCacheSize:
-		return &store.InvalidError{Field: "CacheSize", Reason: fmt.Sprintf("%d bytes; it must be at least %d", o.CacheSize, minCacheSize)}
-	case o.Sync != SyncAlways && o.Sync != SyncOff:
-		return &store.InvalidError{Field: "Sync", Reason: "use SyncAlways or SyncOff"}
-	case o.FreeSpace < NoFreeSpaceCheck:
-		return &store.InvalidError{Field: "FreeSpace", Reason: "negative; use NoFreeSpaceCheck to turn the check off"}
+	var faults []error
+	if o.CacheSize < minCacheSize {
+		faults = append(faults, &store.InvalidError{Field: "CacheSize", Reason: fmt.Sprintf("%d bytes; it must be at least %d", o.CacheSize, minCacheSize)})
 	}
-	return nil
+	if o.Sync != SyncAlways && o.Sync != SyncOff {
+		faults = append(faults, &store.InvalidError{Field: "Sync", Reason: "use SyncAlways or SyncOff"})
+	}
+	if o.FreeSpace < NoFreeSpaceCheck {
+		faults = append(faults, &store.InvalidError{Field: "FreeSpace", Reason: "negative; use NoFreeSpaceCheck to turn the check off"})
+	}
+	return errors.Join(append(faults, o.Store.Validate(limits()))...)
 }
 
 // pebbleOptions are the settings chosen by measurement; docs/benchmarks.md has the

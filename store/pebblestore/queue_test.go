@@ -54,10 +54,22 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		answers := []<-chan error{begin(t.Context(), half("written"))}
 		queued(0, "the first is being written")
+		for i := range 3 { // what is cancelled in the queue makes room, so it must not keep its bytes there
+			ctx, cancel := context.WithCancel(t.Context())
+			cancelled := begin(ctx, half("dropped"))
+			queued(i+1, "one that will be cancelled")
+			cancel()
+			if err := <-cancelled; !errors.Is(err, context.Canceled) {
+				t.Errorf("cancelled in the queue: %v", err)
+			}
+			if r := d.inbox.items[i]; r.txn != nil || r.appends != nil || r.one[0].arena != nil {
+				t.Error("the queue keeps the events of a cancelled append")
+			}
+		}
 		answers = append(answers, begin(t.Context(), half("queued")))
-		queued(1, "the second fills the queue")
+		queued(4, "the next fills the queue")
 		answers = append(answers, begin(t.Context(), half("waits")))
-		queued(1, "the third has to wait")
+		queued(4, "the one after it has to wait")
 		cancelled := begin(ctx, half("cancelled"))
 		cancel()
 		synctest.Wait()
@@ -70,7 +82,7 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 			t.Error("the end of its context did not end the wait")
 		}
 		answers = append(answers, begin(t.Context(), &store.Txn{Puts: []store.Record{{Key: "j1"}}}))
-		queued(2, "a record does not wait behind an append")
+		queued(5, "a record does not wait behind an append")
 		busy.Store(false)
 		close(idle)
 		for _, answer := range answers {
@@ -78,8 +90,10 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if info, err := d.Stream(t.Context(), things.Stream("cancelled")); err != nil || info.Version != 0 {
-			t.Errorf("a cancelled append is stored: %+v, %v", info, err)
+		for _, id := range []string{"cancelled", "dropped"} {
+			if info, err := d.Stream(t.Context(), things.Stream(id)); err != nil || info.Version != 0 {
+				t.Errorf("a cancelled append is stored: %+v, %v", info, err)
+			}
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)

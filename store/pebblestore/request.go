@@ -63,6 +63,16 @@ type prepared struct {
 	isKnown bool
 }
 
+// size is what the request adds to a group, in bytes: envelopes and records, without the
+// index entries.
+func (r *request) size() int {
+	n := r.bytes
+	for i := range r.txn.Puts {
+		n += len(r.txn.Puts[i].Key) + len(r.txn.Puts[i].Value)
+	}
+	return n
+}
+
 // envelope is the k-th envelope.
 func (p *prepared) envelope(k int) []byte {
 	start := 0
@@ -150,6 +160,9 @@ func (d *driver) enqueue(ctx context.Context, r *request) (outcome, error) {
 		return r.outcome, nil
 	case <-ctx.Done():
 		if r.state.CompareAndSwap(requestQueued, requestCancelled) {
+			// it stays in the inbox until the committer comes by, and must not hold what no longer
+			// counts in the queue's bytes
+			r.txn, r.appends, r.one, r.arena, r.claims = nil, nil, [1]prepared{}, nil, nil
 			return outcome{}, context.Cause(ctx)
 		}
 	case <-d.ended:
