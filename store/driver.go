@@ -51,7 +51,7 @@ type Driver interface {
 	// Wait returns nil when the head is beyond after and an event that match selects may be
 	// among the new ones. It is a hint: it may return early, and an aggregate in match covers
 	// names that are stored later. An empty match is every event. With the end of ctx it
-	// returns the context's error, and ErrClosed when the store closes.
+	// returns context.Cause of it, and ErrClosed when the store closes.
 	Wait(ctx context.Context, after event.Position, match []Match) error
 
 	// Close ends the driver: calls in flight are waited for, those that wait are answered

@@ -16,7 +16,8 @@ import (
 //
 // A Store is safe for concurrent use. Slices and strings that it returns belong to the
 // caller; what it is given it does not keep after the call. Every method returns ErrClosed
-// after Close, and the context's error when the context has ended already.
+// after Close, and the error of the context, which is [context.Cause] of it, when that has
+// ended already or ends a wait.
 type Store struct {
 	*core
 	reads Driver // serves Read, Events and the listings
@@ -164,7 +165,7 @@ func (c *core) ready(ctx context.Context) error {
 	if c.gate.isShut() {
 		return ErrClosed
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // enter begins one driver call; when it returns nil, the gate must be left.

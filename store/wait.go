@@ -35,7 +35,7 @@ func (s *Store) Wait(ctx context.Context, after event.Position, match ...Match) 
 	defer cancel()
 	if match != nil && len(match) == 0 { // nothing can come
 		<-ctx.Done()
-		return 0, s.ended(ctx, "wait", ctx.Err())
+		return 0, s.ended(ctx, "wait", context.Cause(ctx))
 	}
 	expanded := s.expand(match)
 	for {

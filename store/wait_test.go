@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,5 +114,35 @@ func TestWaitLooksItselfWhenADriverMayLoseWakeUps(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestTheCauseOfAContextIsTheErrorOfACall, whether the context ended before it or during it.
+func TestTheCauseOfAContextIsTheErrorOfACall(t *testing.T) {
+	t.Parallel()
+	errMine := errors.New("mine")
+	st, _ := setup(t, memdriver.Options{})
+	deposit(t, st, "a", 1)
+	ended := func() context.Context {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errMine)
+		return ctx
+	}
+	late := func() context.Context {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errMine)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	for name, call := range map[string]func() error{
+		"head":             func() error { _, err := st.Head(ended()); return err },
+		"read":             func() error { _, err := st.Read(ended(), store.Query{}); return err },
+		"append":           func() error { _, err := st.Append(ended(), store.Batch{}); return err },
+		"wait":             func() error { _, err := st.Wait(ended(), 1); return err },
+		"wait for events":  func() error { _, err := st.Wait(late(), 1); return err },
+		"wait for nothing": func() error { _, err := st.Wait(late(), 1, []store.Match{}...); return err },
+	} {
+		if err := call(); !errors.Is(err, errMine) {
+			t.Errorf("%s: %v, want the cause", name, err)
+		}
 	}
 }

@@ -152,7 +152,7 @@ func (d *Driver) waitFreed(ctx context.Context, freed <-chan struct{}, left time
 	case <-freed:
 	case <-expiry.C:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-d.done:
 		return store.ErrClosed
 	}

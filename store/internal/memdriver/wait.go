@@ -30,7 +30,7 @@ func (d *Driver) Wait(ctx context.Context, after event.Position, match []store.M
 		select {
 		case <-published:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-d.closing():
 			return store.ErrClosed
 		}
