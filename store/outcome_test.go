@@ -179,6 +179,43 @@ func TestUnknownWriteThatArrivesLateIsNotDoneTwice(t *testing.T) {
 	})
 }
 
+// TestUnknownRecordThatArrivesLateIsFoundOut: the second write then fails by the first.
+func TestUnknownRecordThatArrivesLateIsFoundOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, own := range []bool{true, false} {
+			var d *memdriver.Driver
+			var late *store.Txn
+			var st *store.Store
+			calls := 0
+			st, d = setup(t, memdriver.Options{Faults: memdriver.Faults{BeforeCommit: func(txn *store.Txn) error {
+				switch calls++; calls {
+				case 1:
+					late = txn
+					return store.ErrUnknown
+				case 2:
+					if !own { // somebody else's
+						other := *late
+						other.Puts = []store.Record{{Key: late.Puts[0].Key, Value: []byte("other"), Revision: late.Puts[0].Revision}}
+						late = &other
+					}
+					if _, err := d.Commit(t.Context(), late); err != nil {
+						t.Error(err)
+					}
+				}
+				return nil
+			}}})
+			_, err := st.SaveProjection(t.Context(), store.ProjectionRow{Name: "balances", Kind: "model"})
+			if own && err != nil {
+				t.Errorf("its own write: %v", err)
+			}
+			if !own && !errors.Is(err, store.ErrGuard) {
+				t.Errorf("the write of another: %v, want ErrGuard", err)
+			}
+		}
+	})
+}
+
 func TestUnknownCommitThatIsThenRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -42,17 +42,25 @@ func (s *Store) swap(ctx context.Context, next func() (*Txn, error)) error {
 func (s *Store) replace(ctx context.Context, put Record, before uint64) error {
 	retry := patience(ctx)
 	txn := &Txn{Guards: []Guard{{put.Key, before}}, Puts: []Record{put}}
+	unknown := false
 	for {
 		_, err := s.commit(ctx, txn)
-		if !errors.Is(err, ErrUnknown) {
-			return err
-		}
-		if err := s.pause(ctx, retry, err); err != nil {
+		switch {
+		case errors.Is(err, ErrUnknown):
+			unknown = true
+			if err := s.pause(ctx, retry, err); err != nil {
+				return err
+			}
+		case unknown && errors.Is(err, ErrGuard): // what has come in between may be our own, late
+		default:
 			return err
 		}
 		stored, _, getErr := s.get(ctx, put.Key)
-		if getErr == nil && stored.Revision == put.Revision && bytes.Equal(stored.Value, put.Value) {
+		switch {
+		case getErr == nil && stored.Revision == put.Revision && bytes.Equal(stored.Value, put.Value):
 			return nil
+		case errors.Is(err, ErrGuard):
+			return err
 		}
 	}
 }
