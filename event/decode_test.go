@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -84,6 +85,58 @@ func TestRawUpcastersMixWithTypedOnes(t *testing.T) {
 	})
 }
 
+// hexed is JSON that JSON's codec cannot read.
+type hexed struct{}
+
+func (hexed) ContentType() string { return "text/hex" }
+
+func (hexed) Marshal(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return hex.AppendEncode(nil, b), err
+}
+
+func (hexed) Unmarshal(data []byte, v any) error {
+	b, err := hex.AppendDecode(nil, data)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
+// setHexed sets a key of an object that hexed wrote, as bytes.
+func setHexed(key string, value any) func([]byte) ([]byte, error) {
+	return func(b []byte) ([]byte, error) {
+		var m map[string]any
+		if err := (hexed{}).Unmarshal(b, &m); err != nil {
+			return nil, err
+		}
+		m[key] = value
+		return hexed{}.Marshal(m)
+	}
+}
+
+func TestRawUpcastersKeepTheFormat(t *testing.T) {
+	t.Parallel()
+	t.Run("of the stored bytes", func(t *testing.T) {
+		t.Parallel()
+		s := event.NewSchema(event.Encode(hexed{}, typeLent), event.UpcastRaw(typeLent, 1, setHexed("Hours", 7)), event.Upcast(lentToBranch))
+		if got, err := event.Decode[lent](encode(t, s, lentV1{2})); err != nil || got != (lent{7, "main"}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+	t.Run("that the type has today, behind a typed step", func(t *testing.T) {
+		t.Parallel()
+		s := event.NewSchema(event.Encode(hexed{}, typeLent), event.Upcast(lentToHours), event.UpcastRaw(typeLent, 2, setHexed("Branch", "east")))
+		old := encode(t, nil, lentV1{2}) // JSON
+		s.Bind(&old)
+		for name, ev := range map[string]event.Event{"JSON": old, "hex": encode(t, s, lentV1{2})} {
+			if got, err := event.Decode[lent](ev); err != nil || got != (lent{48, "east"}) {
+				t.Errorf("stored as %s: %v, %v", name, got, err)
+			}
+		}
+	})
+}
+
 func TestRawUpcastersOwnTheirBytes(t *testing.T) {
 	t.Parallel()
 	s := event.NewSchema(event.UpcastRaw(typeLent, 1, func(b []byte) ([]byte, error) {
@@ -134,12 +187,17 @@ func TestDecodeRefusesWithReasons(t *testing.T) {
 		want   string
 	}{
 		{"another type", func() error { _, err := event.Decode[returned](encode(t, nil, lent{})); return err }, "is library/book.lent, not library/book.returned"},
+		{"the same name of another aggregate", func() error { _, err := event.Decode[lentRecord](encode(t, nil, lent{})); return err }, "is library/book.lent, not library/record.lent"},
 		{"newer code wrote it", func() error { _, err := event.Decode[lentV2](encode(t, nil, lent{})); return err }, "deploy newer code"},
 		{"no upcaster, no schema", func() error { _, err := event.Decode[lent](encode(t, nil, lentV2{})); return err }, "no upcaster from version 2 to 3"},
 		{"no upcaster in the chain", func() error {
 			_, err := event.Decode[lent](encode(t, event.NewSchema(event.Upcast(lentToHours)), lentV1{}))
 			return err
 		}, "no upcaster from version 2 to 3"},
+		{"a chain that begins later", func() error {
+			_, err := event.Decode[lent](encode(t, event.NewSchema(event.Upcast(lentToBranch)), lentV1{}))
+			return err
+		}, "no upcaster from version 1 to 2"},
 		{"upcaster refuses", func() error { _, err := event.Decode[lent](encode(t, chain, lentV1{-1})); return err }, "upcast from version 1 to 2: lent for no real time"},
 		{"damaged data", func() error { _, err := event.Decode[lent](damaged(lent{}, `{"Hours":`)); return err }, "unexpected end"},
 		{"damaged data of a pointer", func() error { _, err := event.Decode[*lent](damaged(lent{}, `[`)); return err }, "unexpected end"},
@@ -162,6 +220,18 @@ func TestDecodeRefusesWithReasons(t *testing.T) {
 			t.Parallel()
 			wantDecodeError(t, tt.decode(), tt.want)
 		})
+	}
+}
+
+func TestARefusedDecodeGivesNothing(t *testing.T) {
+	t.Parallel()
+	ev := encode(t, nil, lent{})
+	ev.Data = []byte(`{"Hours":5,"Branch":7}`) // the codec fills Hours before it fails
+	if got, err := event.Decode[lent](ev); err == nil || got != (lent{}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := event.Decode[*lent](ev); err == nil || got != nil {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

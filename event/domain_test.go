@@ -26,6 +26,9 @@ type (
 	handedIn struct{ By string } // what returned was called before
 	dropped  struct{ By string } // what handedIn was called before
 
+	// lentRecord has the name of lent, in another aggregate.
+	lentRecord struct{ Hours int64 }
+
 	// titled wraps a message of somebody else's package.
 	titled struct{ *wrapperspb.StringValue }
 )
@@ -38,11 +41,15 @@ var (
 	typeTitled   = books.Event("titled")
 )
 
-func (lentV1) EventType() event.Type   { return typeLent }
-func (lentV2) EventType() event.Type   { return typeLent }
-func (lentV2) SchemaVersion() int      { return 2 }
-func (lent) EventType() event.Type     { return typeLent }
-func (lent) SchemaVersion() int        { return 3 }
+func (lentV1) EventType() event.Type { return typeLent }
+func (lentV2) EventType() event.Type { return typeLent }
+func (lentV2) SchemaVersion() int    { return 2 }
+func (lent) EventType() event.Type   { return typeLent }
+func (lent) SchemaVersion() int      { return 3 }
+func (lentRecord) EventType() event.Type {
+	return event.Aggregate("library/record").Event("lent")
+}
+func (lentRecord) SchemaVersion() int  { return 3 }
 func (returned) EventType() event.Type { return typeReturned }
 func (handedIn) EventType() event.Type { return typeHandedIn }
 func (dropped) EventType() event.Type  { return typeDropped }

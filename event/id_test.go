@@ -3,12 +3,14 @@ package event
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -66,6 +68,17 @@ func TestIDsBorrowTheNextMillisecondWhenOneIsUsedUp(t *testing.T) {
 	if first.Time() != 5000 || second.Time() != 5001 || second.Compare(first) <= 0 {
 		t.Errorf("%v (%d), then %v (%d)", first, first.Time(), second, second.Time())
 	}
+}
+
+func TestThereAreNoIDsWithoutEntropy(t *testing.T) {
+	t.Parallel()
+	g := newIDSource(iotest.ErrReader(errors.New("no device")), time.Now)
+	defer func() {
+		if p := fmt.Sprint(recover()); !strings.Contains(p, "no device") {
+			t.Errorf("panic %s, want one that says why", p)
+		}
+	}()
+	t.Errorf("got %v", g.next())
 }
 
 func TestNewIDDoesNotAllocate(t *testing.T) {

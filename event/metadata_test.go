@@ -129,6 +129,8 @@ func TestDamagedMetadataGivesWhatCanBeRead(t *testing.T) {
 		{"truncated second entry", entry("a", "1") + entry("b", "2")[:4], map[string]string{"a": "1"}, true},
 		{"broken entry between two", entry("a", "1") + "\x0a\x02\x0a\x09" + entry("b", "2"), map[string]string{"a": "1", "b": "2"}, true},
 		{"entry of another wire type", entry("a", "1") + "\x08\x01", map[string]string{"a": "1"}, true},
+		{"entry of another wire type that reads like an empty one", entry("a", "1") + "\x08\x00", map[string]string{"a": "1"}, true},
+		{"key of another wire type that reads like an empty one", "\x0a\x02\x08\x00" + entry("b", "2"), map[string]string{"b": "2"}, true},
 		{"key of another wire type", "\x0a\x02\x08\x01" + entry("b", "2"), map[string]string{"b": "2"}, true},
 		{"tag only", "\x0a", nil, true},
 		{"field number 0", "\x02\x00", nil, true},
@@ -187,6 +189,7 @@ func TestMetadataValidate(t *testing.T) {
 		"256 bytes; at most 255":    {strings.Repeat("k", 256): "v"},
 		"is not valid UTF-8":        {"\xff": "v"},
 		`value of "k" is not valid`: {"k": "\xff"},
+		`value of "a" is not valid`: {"a": "\xff", "b": "good"},
 		"control character":         {"a\x00b": "v"},
 		"at most 65536":             {"k": strings.Repeat("v", 64<<10)},
 	}

@@ -204,10 +204,13 @@ func TestCommitRefusesBadInput(t *testing.T) {
 		"removed twice":          {"Commit", store.Commit{To: 1, Remove: []string{"a", "a"}}},
 		"a row twice":            {"Commit", store.Commit{To: 1, Rows: row(func(*store.Row) {}), RowsDone: []store.RowKey{{Key: "k", Position: 1}}}},
 		"too many items":         {"Commit", store.Commit{To: 1, Save: []store.Snapshot{stateOf("a", 1, ""), stateOf("b", 1, "")}, Remove: []string{"c", "d"}}},
+		"too many rows done":     {"Commit", store.Commit{To: 1, RowsDone: []store.RowKey{{Key: "a", Position: 1}, {Key: "b", Position: 1}, {Key: "c", Position: 1}, {Key: "d", Position: 1}}}},
 		"too many bytes":         {"Commit", store.Commit{To: 1, Save: []store.Snapshot{big("a"), big("b"), big("c")}}},
 		"emit too much":          {"Commit.Emit", store.Commit{To: 1, Emit: []store.Batch{emit, emit, emit}}},
 		"emit nothing":           {"Commit.Emit[0].Events", store.Commit{To: 1, Emit: []store.Batch{{Stream: orders.Stream("1")}}}},
 		"activate another":       {"Commit.Activate.Row", store.Commit{To: 1, Activate: &store.Activation{Row: store.ProjectionRow{Name: "balances", Active: 1}}}},
+		"activate elsewhere":     {"Commit.Activate.Row", store.Commit{To: 1, Activate: &store.Activation{Row: store.ProjectionRow{Name: "other"}, Old: store.SubscriberKey{Projection: "balances", Generation: 1}}}},
+		"activate over another":  {"Commit.Activate.Old", store.Commit{To: 1, Activate: &store.Activation{Row: store.ProjectionRow{Name: "balances", Next: 1}, Old: store.SubscriberKey{Projection: "other", Generation: 1}}}},
 		"activate over itself":   {"Commit.Activate.Old", store.Commit{To: 1, Activate: &store.Activation{Row: store.ProjectionRow{Name: "balances"}, Old: balances}}},
 	} {
 		t.Run(name, func(t *testing.T) {

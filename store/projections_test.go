@@ -97,6 +97,36 @@ func TestDeletedProjectionKeepsItsNextNumber(t *testing.T) {
 	wantList(t, "names", names, []string{"a", "a.b", "b"})
 }
 
+// A generation may be begun between the moment that DeleteProjection looks and the moment
+// that it writes: its number must not come again.
+func TestDeleteProjectionSeesAGenerationThatBeginsMeanwhile(t *testing.T) {
+	t.Parallel()
+	var st *store.Store
+	var row store.ProjectionRow
+	meanwhile := false
+	st, _ = setup(t, memdriver.Options{Faults: memdriver.Faults{BeforeCommit: func(*store.Txn) error {
+		if !meanwhile {
+			return nil
+		}
+		meanwhile = false
+		row.Next = 2
+		_, err := st.SaveProjection(t.Context(), row)
+		return err
+	}}})
+	row, err := st.SaveProjection(t.Context(), store.ProjectionRow{Name: "a", Next: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	meanwhile = true
+	if err := st.DeleteProjection(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	deleted, err := st.Projection(t.Context(), "a")
+	if err != nil || !deleted.Deleted || deleted.Next != 2 {
+		t.Fatalf("%+v %v", deleted, err)
+	}
+}
+
 func TestUnknownControlWritesAreFoundOut(t *testing.T) {
 	t.Parallel()
 	for _, applied := range []bool{false, true} {

@@ -210,6 +210,16 @@ func TestDamagedRecordsAreCorrupt(t *testing.T) {
 			t.Errorf("key %q: %v", key, err)
 		}
 	}
+	for _, key := range []string{"", "s", "sp", "sp\x00\x01", "sp\x00\x01\x00\x00\x00\x01", "sp\x00\x01\x00\x00\x00\x01\x00\x00", "sp\x00\x01\x00\x00\x00\x01\x00\x00tt"} {
+		if k, part, ok := parseSubscriberRecord(key); ok {
+			t.Errorf("key %q is part %q of %v", key, part, k)
+		}
+	}
+	for _, key := range []string{"pp\x00\x01\x00\x00\x00\x01\x00\x00k\x00\x01", "pp\x00\x01\x00\x00\x00\x01\x00\x00k\x00\x01\x01"} {
+		if _, k, ok := parseRowRecord(key); ok {
+			t.Errorf("key %q is of the row %v", key, k)
+		}
+	}
 	if _, err := decodeProjection(Record{Key: "j", Value: []byte{1}}); !errors.Is(err, ErrCorrupt) {
 		t.Error(err)
 	}

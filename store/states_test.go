@@ -126,6 +126,14 @@ func TestDeleteStatesSparesTheActiveGeneration(t *testing.T) {
 
 func TestDeleteStatesStopsWhenTheGenerationBecomesActive(t *testing.T) {
 	t.Parallel()
+	// Behind the two states of the first step there is a full one, or only a last one.
+	for _, keys := range [][]string{{"a", "b", "c", "d", "e"}, {"a", "b", "c"}} {
+		stopDeletingStates(t, keys)
+	}
+}
+
+func stopDeletingStates(t *testing.T, keys []string) {
+	t.Helper()
 	var st *store.Store
 	first := true
 	st, _ = setup(t, memdriver.Options{
@@ -145,12 +153,36 @@ func TestDeleteStatesStopsWhenTheGenerationBecomesActive(t *testing.T) {
 			return nil
 		}},
 	})
-	states(t, st, 0, "a", "b", "c", "d", "e")
+	states(t, st, 0, keys...)
 	if _, err := st.SaveProjection(t.Context(), store.ProjectionRow{Name: "balances", Active: 1, Next: 2}); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, st.DeleteStates(t.Context(), "balances", 0), store.ErrGuard)
-	wantEqual(t, "states left", len(collect(t, st.States(t.Context(), "balances", 0, store.Range{}))), 3)
+	wantEqual(t, "states left", len(collect(t, st.States(t.Context(), "balances", 0, store.Range{}))), len(keys)-2)
+}
+
+// Another may save a newer one between the moment that SaveSnapshot looks and the moment that
+// it writes.
+func TestASnapshotDoesNotReplaceOneThatComesMeanwhile(t *testing.T) {
+	t.Parallel()
+	var st *store.Store
+	k := store.SnapshotKey{Projection: "balances", Key: "a"}
+	first := true
+	st, _ = setup(t, memdriver.Options{Faults: memdriver.Faults{BeforeCommit: func(txn *store.Txn) error {
+		if len(txn.Puts) == 0 || !first {
+			return nil
+		}
+		first = false
+		return st.SaveSnapshot(t.Context(), store.Snapshot{Key: k, Position: 2})
+	}}})
+	deposit(t, st, "a", 2)
+	if err := st.SaveSnapshot(t.Context(), store.Snapshot{Key: k, Position: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := st.Snapshot(t.Context(), k)
+	if err != nil || s.Position != 2 {
+		t.Fatal(s, err)
+	}
 }
 
 func TestSnapshotsAreNeverReplacedByOlderOnes(t *testing.T) {

@@ -220,19 +220,27 @@ func TestTheDictionaryIsBounded(t *testing.T) {
 // TestUnknownFormatsAreRefused, wherever an event is met first.
 func TestUnknownFormatsAreRefused(t *testing.T) {
 	t.Parallel()
-	for what, at := range map[string]int{"format": 0, "flags": offFlags} {
+	type change struct {
+		at    int
+		value byte
+	}
+	changes := map[string]change{"a newer format": {0, envelopeFormat + 1}, "a format of old": {0, 0}}
+	for bit := byte(flagTombstone); bit != 0; bit <<= 1 { // also those with a reserved meaning
+		changes[fmt.Sprintf("flag %#x", bit)] = change{offFlags, bit}
+	}
+	for what, c := range changes {
 		d := openDriver(t, nil, quiet)
 		mustAppend(t, d, "a", 5)
 		e := envelopeAt(t, d, 3)
-		e[at] |= 0x80
+		e[c.at] = c.value
 		if err := d.db.Set(logKey(3), e, pebble.Sync); err != nil {
 			t.Fatal(err)
 		}
 		for name, scan := range map[string]store.Scan{
 			"log": {}, "backward": {Backward: true}, "unkeyed": {RoutingKey: new("")}, "stream": {Match: store.MatchStreams(things.Stream("a"))},
 		} {
-			if _, err := scanAll(t.Context(), d, scan); !errors.Is(err, store.ErrIncompatible) {
-				t.Errorf("%s, %s: %v, want ErrIncompatible", what, name, err)
+			if _, err := scanAll(t.Context(), d, scan); !errors.Is(err, store.ErrIncompatible) || errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("%s, %s: %v, want ErrIncompatible and no damage", what, name, err)
 			}
 		}
 		if err := d.Verify(t.Context(), nil); !errors.Is(err, store.ErrIncompatible) {

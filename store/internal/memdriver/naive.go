@@ -66,7 +66,7 @@ const (
 	EmptyRoutingKeyIsAll
 	// ToIsExclusive leaves out the last position of a range.
 	ToIsExclusive
-	// SharesItsBytes returns slices of its own.
+	// SharesItsBytes returns events whose data is its own.
 	SharesItsBytes
 	// WakesTooEarly wakes before the head has moved.
 	WakesTooEarly
@@ -113,6 +113,8 @@ const (
 	ListsUnsorted
 	// AfterIsInclusive lists the key after which it was to begin.
 	AfterIsInclusive
+	// SharesItsRecords returns values of records that are its own.
+	SharesItsRecords
 )
 
 // breaks says whether any of the rules is broken.

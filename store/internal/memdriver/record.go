@@ -47,7 +47,7 @@ func (d *Driver) List(ctx context.Context, prefix, after string, limit int) ([]s
 
 // give makes a record the caller's own.
 func (d *Driver) give(r store.Record) store.Record {
-	if !d.breaks(SharesItsBytes) {
+	if !d.breaks(SharesItsRecords) {
 		r.Value = bytes.Clone(r.Value)
 	}
 	return r

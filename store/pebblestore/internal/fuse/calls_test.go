@@ -86,6 +86,9 @@ var calls = []call{
 		}
 		return f.Close
 	}},
+	{OpSync, errorfs.OpFileSync, "db/a", func(t *testing.T, fs *FS) func() error {
+		return open(t, fs, "db/a").Sync
+	}},
 	{OpSync, errorfs.OpFileSync, "db", func(t *testing.T, fs *FS) func() error {
 		d, err := fs.OpenDir("db")
 		if err != nil {

@@ -80,6 +80,7 @@ func TestNearestDirectoryDecidesWhatIsExempt(t *testing.T) {
 	check("/data/db", false)
 	check("/data/db/000001.sst", false)
 	check("/data/db/backups/2/000001.sst", false)
+	check("/data/x/../db", false)
 	check("/data/db/backups/1", true)
 	check("/data/db/./backups//1/000001.sst", true)
 	check("/", false)
@@ -93,6 +94,11 @@ func TestNearestDirectoryDecidesWhatIsExempt(t *testing.T) {
 	releaseStore()
 	releaseData()
 	check("/data/other/file", false)
+
+	releaseWorking := f.Exempt("")
+	check("relative", true)
+	releaseWorking()
+	check("relative", false)
 }
 
 func TestParentsOfAnExemptDirectoryMaySync(t *testing.T) {
@@ -106,11 +112,12 @@ func TestParentsOfAnExemptDirectoryMaySync(t *testing.T) {
 	if _, err := f.Lock("/data/db/LOCK"); err != nil {
 		t.Fatal(err)
 	}
-	defer f.Exempt("/mnt/backups/1")()
+	release := f.Exempt("/mnt/backups/1")
 	defer f.Exempt("/data/db/backups/1")()
 	for path, want := range map[string]bool{
 		"/":                true,
 		"/mnt":             true,
+		"/mnt/":            true,
 		"/mnt/backups":     true,
 		"/mnt/backups/1/x": false,
 		"/mnt/backups/2":   false,
@@ -122,6 +129,27 @@ func TestParentsOfAnExemptDirectoryMaySync(t *testing.T) {
 			t.Errorf("%s: above an exempt directory = %v, want %v", path, got, want)
 		}
 	}
+	release()
+	if f.dirs.aboveExempt(f.inner, "/mnt") {
+		t.Error("/mnt is above an exempt directory when that is released")
+	}
+}
+
+func TestDirectoriesInABackupMaySync(t *testing.T) {
+	t.Parallel()
+	f, flt := setup(t, errorfs.OpOpenDir, errDisk)
+	if err := f.MkdirAll("backup/inner", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.Arm()
+	defer f.Exempt("backup")()
+	flt.on.Store(true)
+	if _, err := f.OpenDir("backup/inner"); !errors.Is(err, errDisk) {
+		t.Errorf("got %v, want the error of the disk", err)
+	}
+	if err := f.Err(); err != nil {
+		t.Errorf("the fuse has blown: %v", err)
+	}
 }
 
 func TestCallsOnTwoPathsAreExemptByWhatTheyChange(t *testing.T) {
@@ -131,10 +159,11 @@ func TestCallsOnTwoPathsAreExemptByWhatTheyChange(t *testing.T) {
 		call   func(f *FS) error
 		exempt bool
 	}{
-		"a link into the backup":   {errorfs.OpLink, func(f *FS) error { return f.Link("db/a", "backup/a") }, true},
-		"a link out of the backup": {errorfs.OpLink, func(f *FS) error { return f.Link("backup/a", "db/a") }, false},
-		"a rename into the backup": {errorfs.OpRename, func(f *FS) error { return f.Rename("db/a", "backup/a") }, false},
-		"a rename in the backup":   {errorfs.OpRename, func(f *FS) error { return f.Rename("backup/a", "backup/b") }, true},
+		"a link into the backup":     {errorfs.OpLink, func(f *FS) error { return f.Link("db/a", "backup/a") }, true},
+		"a link out of the backup":   {errorfs.OpLink, func(f *FS) error { return f.Link("backup/a", "db/a") }, false},
+		"a rename into the backup":   {errorfs.OpRename, func(f *FS) error { return f.Rename("db/a", "backup/a") }, false},
+		"a rename out of the backup": {errorfs.OpRename, func(f *FS) error { return f.Rename("backup/a", "db/a") }, false},
+		"a rename in the backup":     {errorfs.OpRename, func(f *FS) error { return f.Rename("backup/a", "backup/b") }, true},
 		"a reuse out of the backup": {errorfs.OpReuseForWrite, func(f *FS) error {
 			_, err := f.ReuseForWrite("backup/a", "db/c", category)
 			return err

@@ -181,6 +181,19 @@ func TestAbandonKeepsTheLockWhileACallRuns(t *testing.T) {
 	eventually(t, "the write parks although it succeeded", func() bool { return f.Parked() == 1 })
 }
 
+func TestNothingIsLockedThroughABlownFuse(t *testing.T) {
+	t.Parallel()
+	mem := vfs.NewMem()
+	f := Wrap(mem)
+	f.Trip(errDisk)
+	if _, err := f.Lock("LOCK"); !errors.Is(err, errDisk) {
+		t.Errorf("Lock = %v, want the cause", err)
+	}
+	if isLocked(t, mem) {
+		t.Error("the lock is held")
+	}
+}
+
 // TestAbandonWithLateCallers lets calls arrive, end and park while Abandon waits.
 func TestAbandonWithLateCallers(t *testing.T) {
 	t.Parallel()
