@@ -36,27 +36,7 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	if err != nil {
 		return err
 	}
-	ctx, lost := context.WithCancelCause(ctx)
-	defer lost(nil)
-	keep := newRenewer(s.store, c.LeaseTTL)
-	remove := keep.Add(lease, func(err error) {
-		if errors.Is(err, store.ErrLeaseLost) {
-			lost(err)
-		}
-	})
-	keeping, stop := context.WithCancel(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		keep.run(keeping)
-	}()
-	err = f(ctx, lease)
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrLeaseLost) {
-		err = cause // and not that something was cancelled
-	}
-	stop()
-	<-kept
-	remove()
+	err = keeping(ctx, s.store, c.LeaseTTL, lease, func(ctx context.Context) error { return f(ctx, lease) })
 	if err := lease.Release(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		s.logger.WarnContext(ctx, "could not release a lease, it will run out", "err", err)
 	}

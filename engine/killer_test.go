@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -12,28 +11,14 @@ import (
 	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
-	"github.com/riffle-go/riffle/store/pebblestore"
 )
 
 // Skipping another event, while nothing runs, does not make the one harmless that was in hand
 // when the process died.
 func TestASkipForgetsNoKiller(t *testing.T) {
 	t.Parallel()
-	open := func(disk *crashfs.FS) *bed {
-		st, err := pebblestore.Open("db", &pebblestore.Options{FS: disk, FreeSpace: pebblestore.NoFreeSpaceCheck,
-			Store: store.Options{Logger: slog.New(slog.DiscardHandler)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := st.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return &bed{TB: t, store: st}
-	}
 	disk := crashfs.New()
-	b := open(disk)
+	b := setupOn(t, disk)
 	var f effect
 	p := f.projection(projection.Options{Start: store.AtPosition(1)})
 	r := b.run(b.engine(p))
@@ -47,7 +32,7 @@ func TestASkipForgetsNoKiller(t *testing.T) {
 	row := store.Row{Key: "a", Position: 2, State: store.Parked}
 	_, err = lease.Commit(t.Context(), store.Commit{From: 1, To: 2, Rows: []store.Row{row}, InHand: 3})
 	b.must(err)
-	b = open(disk.CrashClone(vfs.CrashCloneCfg{}))
+	b = setupOn(t, disk.CrashClone(vfs.CrashCloneCfg{}))
 	e := b.engine(p)
 	b.must(e.Skip(t.Context(), "effect", "a", 2))
 	r = b.run(e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/store"
@@ -42,7 +43,7 @@ func (s *supervisor) moveRow(ctx context.Context, mine store.ProjectionRow) (row
 	for range maxMoves {
 		m := move{store: s.store, from: from, to: s.key(wanted.Active), most: s.store.Limits()}
 		if row, err = m.run(ctx, s.engine.config, wanted); !errors.Is(err, store.ErrLeaseLost) {
-			break // else another engine moves too, or deletes what it has moved
+			break // else an operator, or whoever deletes what has been moved, took one
 		}
 	}
 	if err != nil {
@@ -58,6 +59,9 @@ func (s *supervisor) moveRow(ctx context.Context, mine store.ProjectionRow) (row
 // maxMoves is how often a move begins that loses a lease.
 const maxMoves = 5
 
+// lookForRow is how often who waits for another's move looks whether it is done.
+const lookForRow = 100 * time.Millisecond
+
 // move copies one subscriber with its states to another key.
 type move struct {
 	store    *store.Store
@@ -72,27 +76,60 @@ type move struct {
 }
 
 // run copies, and then saves the row of the new name. It holds both leases, so that nobody
-// works on either; and another engine that moves too finds the row when it gets the old one.
+// works on either. That of the new key comes first, and is not taken by force: of several
+// engines that move, one does, and the others wait for it, however long that takes.
 func (m *move) run(ctx context.Context, c Config, row store.ProjectionRow) (_ store.ProjectionRow, err error) {
-	old, err := m.store.Subscriber(m.from).Takeover(ctx, event.NewID(), c.LeaseTTL, c.ShutdownTimeout)
-	if err != nil {
-		return row, err
-	}
-	defer func() { err = errors.Join(err, released(ctx, old)) }()
-	if there, err := m.store.Projection(ctx, row.Name); err == nil && !there.Deleted {
-		return there, nil
-	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return row, err
-	}
-	m.lease, err = m.store.Subscriber(m.to).Takeover(ctx, event.NewID(), c.LeaseTTL, c.ShutdownTimeout)
-	if err != nil {
-		return row, err
+	there, found, err := m.first(ctx, c, row.Name)
+	if err != nil || found {
+		return there, err
 	}
 	defer func() { err = errors.Join(err, released(ctx, m.lease)) }()
-	if err := m.copy(ctx, old); err != nil {
-		return row, err
+	err = keeping(ctx, m.store, c.LeaseTTL, m.lease, func(ctx context.Context) (err error) {
+		old, err := m.store.Subscriber(m.from).Takeover(ctx, event.NewID(), c.LeaseTTL, c.ShutdownTimeout)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, released(ctx, old)) }()
+		return keeping(ctx, m.store, c.LeaseTTL, old, func(ctx context.Context) (err error) {
+			if err := m.copy(ctx, old); err != nil {
+				return err
+			}
+			row, err = m.store.SaveProjection(ctx, row)
+			return err
+		})
+	})
+	return row, err
+}
+
+// first claims the lease of the new key. Whoever holds it moves too, or has moved and is at
+// work: then found says that the row is there.
+func (m *move) first(ctx context.Context, c Config, name string) (row store.ProjectionRow, found bool, err error) {
+	u := m.store.Subscriber(m.to)
+	for {
+		m.lease, err = u.Claim(ctx, event.NewID(), c.LeaseTTL)
+		held := errors.Is(err, store.ErrHeld)
+		if err != nil && !held {
+			return row, false, err
+		}
+		row, err = m.store.Projection(ctx, name)
+		found = err == nil && !row.Deleted
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		switch {
+		case !held && (found || err != nil):
+			return row, found, errors.Join(err, released(ctx, m.lease))
+		case !held || found || err != nil:
+			return row, found, err
+		}
+		// The lease may never be free: who has moved goes on to work under it.
+		look, stop := context.WithTimeout(ctx, lookForRow)
+		err = u.WaitFree(look)
+		stop()
+		if err != nil && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
+			return row, false, err
+		}
 	}
-	return m.store.SaveProjection(ctx, row)
 }
 
 func (m *move) copy(ctx context.Context, old *store.Lease) error {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 // renewer extends the leases of all workers with one ticker and one call of the store, a
 // third of the TTL apart, whatever the handlers do meanwhile. It implements worker.Renewer.
 type renewer struct {
-	store *store.Store
-	every time.Duration
+	extend func(context.Context, []*store.Lease) []error // all of them, in one call of the store
+	every  time.Duration
 
 	mu     sync.Mutex
 	leases map[*renewal]struct{}
@@ -28,7 +29,7 @@ type renewal struct {
 }
 
 func newRenewer(st *store.Store, ttl time.Duration) *renewer {
-	return &renewer{store: st, every: ttl / 3, leases: make(map[*renewal]struct{})}
+	return &renewer{extend: st.Renew, every: ttl / 3, leases: make(map[*renewal]struct{})}
 }
 
 // Add renews a lease until remove is called.
@@ -76,11 +77,39 @@ func (r *renewer) renew(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.every)
 	defer cancel()
-	for i, err := range r.store.Renew(ctx, leases) {
+	for i, err := range r.extend(ctx, leases) {
 		if err != nil {
 			all[i].tell(err)
 		}
 	}
+}
+
+// keeping renews a lease while f runs. The context of f ends when it is lost.
+func keeping(ctx context.Context, st *store.Store, ttl time.Duration, lease *store.Lease, f func(context.Context) error) error {
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	keep := newRenewer(st, ttl)
+	remove := keep.Add(lease, func(err error) {
+		if errors.Is(err, store.ErrLeaseLost) {
+			lost(err)
+		}
+	})
+	renewing, stop := context.WithCancel(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		keep.run(renewing)
+	}()
+	defer func() {
+		stop()
+		<-kept
+		remove()
+	}()
+	err := f(ctx)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, store.ErrLeaseLost) {
+		return cause // and not that something was cancelled
+	}
+	return err
 }
 
 func (n *renewal) tell(err error) {

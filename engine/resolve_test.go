@@ -8,9 +8,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 )
@@ -49,6 +53,28 @@ func TestTheStartIsResolvedOnceThoughNothingIsCommittedYet(t *testing.T) {
 	if got := f.handled(); !slices.Equal(got, []int{3}) {
 		t.Errorf("handled %v, want what came after the first run", got)
 	}
+}
+
+// The power fails right after the start, when nothing else has been written.
+func TestTheStartOutlivesACrash(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // so that nothing is synced by the way, as time goes by
+		disk := crashfs.New()
+		b := setupOn(t, disk)
+		b.append("a", Added{1}, Added{2})
+		var f effect
+		p := f.projection(projection.Options{Start: store.AtHead()})
+		b.must(b.engine(p).Pause(t.Context(), "effect", "so that no claim is written"))
+		wantState(t, b.engine(p).CatchUp(t.Context()), "paused")
+		b = setupOn(t, disk.CrashClone(vfs.CrashCloneCfg{}))
+		b.append("a", Added{3})
+		e := b.engine(p)
+		b.must(e.Resume(t.Context(), "effect"))
+		b.must(e.CatchUp(t.Context()))
+		if got := f.handled(); !slices.Equal(got, []int{3}) {
+			t.Errorf("handled %v, want what came after the first start", got)
+		}
+	})
 }
 
 func TestEnginesThatStartAtTheSameTimeAgree(t *testing.T) {

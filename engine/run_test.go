@@ -85,6 +85,29 @@ func TestADrainFinishesWhatIsInHand(t *testing.T) {
 	}
 }
 
+// What is in hand at the drain takes longer than a lease: nobody else may begin with it.
+func TestADrainKeepsTheLeaseUntilItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		entered := make(chan struct{}, 10)
+		slow := projection.NewEffect("slow", projection.On(func(context.Context, Added, event.Event) error {
+			entered <- struct{}{}
+			time.Sleep(engine.DefaultLeaseTTL * 3 / 2)
+			return nil
+		})).With(projection.Options{Start: store.AtPosition(1)})
+		first := b.run(b.engine(slow))
+		pos := b.append("a", Added{1})
+		<-entered
+		second := b.run(b.engine(slow))
+		b.must(first.stop())
+		b.must(second.Wait(t.Context(), slow, pos))
+		if n := len(entered); n != 0 {
+			t.Errorf("the event in hand was handled %d times more", n)
+		}
+	})
+}
+
 func TestWhoDoesNotDrainIsCancelledAndNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/riffle-go/riffle/engine"
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/projection"
 	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore"
@@ -53,17 +54,31 @@ func setupWith(t testing.TB, o store.Options) *bed {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	st, err := pebblestore.OpenMem(&pebblestore.Options{Store: o})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bed{TB: t, store: st}
-	t.Cleanup(func() {
-		if err := st.Close(); err != nil {
-			t.Error(err)
+	return opened(t)(pebblestore.OpenMem(&pebblestore.Options{Store: o}))
+}
+
+// setupOn opens the store on a disk of crash tests.
+func setupOn(t testing.TB, disk *crashfs.FS) *bed {
+	t.Helper()
+	return opened(t)(pebblestore.Open("db", &pebblestore.Options{
+		FS: disk, FreeSpace: pebblestore.NoFreeSpaceCheck, Store: store.Options{Logger: slog.New(slog.DiscardHandler)},
+	}))
+}
+
+func opened(t testing.TB) func(*store.Store, error) *bed {
+	t.Helper()
+	return func(st *store.Store, err error) *bed {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	return b
+		t.Cleanup(func() {
+			if err := st.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return &bed{TB: t, store: st}
+	}
 }
 
 func (b *bed) engine(projections ...projection.Projection) *engine.Engine {

@@ -138,3 +138,48 @@ func TestALaterGenerationHonoursASkip(t *testing.T) {
 		t.Errorf("the checkpoint is %d, %v", info.Checkpoint, err)
 	}
 }
+
+// A rebuild under way that has handled the event already keeps it, and the next one does not.
+func TestASkipDuringARebuildThatIsPastTheEventCountsForTheNextOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var mended, building atomic.Bool
+	past, goOn := make(chan struct{}), make(chan struct{})
+	m := projection.NewModel("tally", projection.Fold(func(t *Tally, e Added, _ event.Event) error {
+		switch {
+		case e.N < 0 && !mended.Load():
+			return projection.Park(errors.New("negative"))
+		case e.N == 10 && building.Swap(false):
+			close(past)
+			<-goOn
+		}
+		t.N += e.N
+		return nil
+	}))
+	bad := b.append("a", Added{1}, Added{-1})
+	last := b.append("b", Added{10})
+	r := b.run(b.engine(m))
+	b.must(r.Wait(t.Context(), m, last))
+	mended.Store(true)
+	building.Store(true)
+	b.must(r.Rebuild(t.Context(), "tally"))
+	<-past
+	b.must(r.Skip(t.Context(), "tally", "a", bad))
+	if n := b.tally(m, "a"); n != 1 {
+		t.Errorf("the tally is %d after the Skip, want 1", n)
+	}
+	close(goOn)
+	built := func(generation uint32, want int) {
+		t.Helper()
+		b.until("the next generation is active", func() bool {
+			st := b.status(r.Engine, "tally")
+			return st.Row.Active == generation && st.Rebuild == nil
+		})
+		if n := b.tally(m, "a"); n != want {
+			t.Errorf("the tally of generation %d is %d, want %d", generation, n, want)
+		}
+	}
+	built(1, 0)
+	b.must(r.Rebuild(t.Context(), "tally"))
+	built(2, 1)
+}

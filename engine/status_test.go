@@ -74,6 +74,67 @@ func TestLagIsTheAgeOfTheFirstEventThatIsNotHandled(t *testing.T) {
 	})
 }
 
+// How old an event is has nothing to do with how long somebody has been looking.
+func TestLagBeginsWithTheEventAndNotWithTheEngine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		second, goOn := make(chan struct{}), make(chan struct{})
+		p := projection.NewEffect("slow", projection.On(func(_ context.Context, e Added, _ event.Event) error {
+			if e.N == 2 {
+				close(second)
+				<-goOn
+			}
+			return nil
+		})).With(projection.Options{Start: store.AtPosition(1)})
+		b.must(b.engine(p).Pause(t.Context(), "slow", "to fall behind"))
+		b.append("a", Added{1})
+		time.Sleep(time.Hour)
+		last := b.append("a", Added{2})
+		time.Sleep(time.Minute)
+		r := b.run(b.engine(p))
+		time.Sleep(10 * time.Second)
+		if st := b.status(r.Engine, "slow"); st.Lag != time.Hour+70*time.Second {
+			t.Errorf("lag %v, the first event is 1h1m10s old", st.Lag)
+		}
+		b.must(r.Resume(t.Context(), "slow"))
+		<-second
+		time.Sleep(10 * time.Second)
+		if st := b.status(r.Engine, "slow"); st.Lag != 80*time.Second {
+			t.Errorf("lag %v, what is left is 1m20s old", st.Lag)
+		}
+		close(goOn)
+		b.must(r.Wait(t.Context(), p, last))
+	})
+}
+
+// Whoever has much to do and does it is not stuck.
+func TestReadyWhileBehindAndAtWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		p := projection.NewEffect("busy", projection.On(func(context.Context, Added, event.Event) error {
+			time.Sleep(10 * time.Second)
+			return nil
+		})).With(projection.Options{Start: store.AtPosition(1)})
+		for range 100 {
+			b.append("a", Added{1})
+		}
+		r := b.run(b.engineWith(engine.Config{
+			Projections: []projection.Projection{p}, Ready: engine.Ready{Behind: 2, NoProgress: 30 * time.Second},
+		}))
+		for range 15 {
+			time.Sleep(time.Minute)
+			if h := r.Health(); h.Ready != nil {
+				t.Fatalf("behind, but at work: %v", h.Ready)
+			}
+		}
+		if st := b.status(r.Engine, "busy"); st.Backlog < 5 || st.Backlog > 95 {
+			t.Errorf("%d are left: the test shows nothing", st.Backlog)
+		}
+	})
+}
+
 func TestReadyIsBehindAndWithoutProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

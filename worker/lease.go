@@ -234,7 +234,7 @@ func (g *guard) standIn(ctx context.Context) {
 		case <-g.trouble:
 		}
 		// The last renewal was at most a third of the TTL before the one that failed.
-		if !g.untilRenewed(ctx, time.Now().Add(g.ttl/3)) {
+		if _, ok := g.untilRenewed(ctx, time.Now().Add(g.ttl/3)); !ok {
 			return
 		}
 	}
@@ -251,16 +251,18 @@ func (g *guard) renew(ctx context.Context, deadline time.Time) {
 			return
 		case <-tick.C:
 		}
-		if !g.untilRenewed(ctx, deadline) {
+		renewed, ok := g.untilRenewed(ctx, deadline)
+		if !ok {
 			return
 		}
-		deadline = time.Now().Add(g.ttl)
+		deadline = renewed.Add(g.ttl)
 	}
 }
 
 // untilRenewed renews, tries again while it fails, and gives up when the lease may have
-// ended: nobody else may know better, since the store does not answer.
-func (g *guard) untilRenewed(ctx context.Context, deadline time.Time) bool {
+// ended: nobody else may know better, since the store does not answer. It returns when the
+// call began that succeeded: nobody knows at which moment of it the lease was extended.
+func (g *guard) untilRenewed(ctx context.Context, deadline time.Time) (renewed time.Time, ok bool) {
 	expired := time.AfterFunc(time.Until(deadline), func() {
 		g.cancel(fmt.Errorf("%w: it could not be renewed before it ran out", store.ErrLeaseLost))
 	})
@@ -268,19 +270,20 @@ func (g *guard) untilRenewed(ctx context.Context, deadline time.Time) bool {
 	again := time.NewTicker(max(g.ttl/10, time.Millisecond))
 	defer again.Stop()
 	for {
+		renewed = time.Now()
 		err := g.extend(ctx)
 		switch {
 		case err == nil:
-			return true
+			return renewed, true
 		case errors.Is(err, store.ErrLeaseLost):
 			g.cancel(err)
-			return false
+			return renewed, false
 		case time.Now().After(deadline):
-			return false
+			return renewed, false
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return renewed, false
 		case <-again.C:
 		}
 	}

@@ -49,6 +49,29 @@ func TestTheWorkStopsAtItsOwnDeadlineWhenRenewalsFail(t *testing.T) {
 	}
 }
 
+// A renewal that takes long has extended the lease at some moment of it: at its beginning, for
+// all that the worker knows.
+func TestALeaseRunsFromTheBeginningOfItsRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var renewed time.Time
+		g, handling := newGuard(t.Context(), func(context.Context) error {
+			if !renewed.IsZero() {
+				return errNetwork
+			}
+			renewed = time.Now()
+			<-time.After(2 * time.Second)
+			return nil
+		})
+		go g.renew(t.Context(), time.Now().Add(g.ttl))
+		<-handling.Done()
+		if d := time.Since(renewed); d > g.ttl {
+			t.Errorf("handlers could start until %v after the renewal, the lease may have ended after %v", d, g.ttl)
+		}
+		<-g.ended
+	})
+}
+
 func TestAFewFailedRenewalsDoNotStopTheWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

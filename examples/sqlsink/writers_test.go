@@ -113,6 +113,38 @@ func TestAConstraintThatIsCheckedAtTheEndUndoesThePage(t *testing.T) {
 	s.has([2]event.Position{1, 4})
 }
 
+// The connection is lost while its COMMIT is under way: what the row says before the end of
+// that is no answer.
+func TestTheOutcomeOfACommitIsThatOfItsEnd(t *testing.T) {
+	t.Parallel()
+	s := setup(t, onPostgreSQL(t))
+	s.begin(1)
+	// What the server still does, of which the worker hears nothing more.
+	server, err := s.db.BeginTx(t.Context(), nil)
+	s.must(err)
+	defer func() { _ = server.Rollback() }()
+	var pid int64
+	s.must(server.QueryRowContext(t.Context(), "SELECT pg_backend_pid()").Scan(&pid))
+	s.db.faults.once(before, func() {
+		if _, err := server.ExecContext(t.Context(), "UPDATE riffle_sinks SET position = 3"); err != nil {
+			t.Error(err)
+		}
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.write(1, 0, 3) }()
+	for s.db.number(t, "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))", pid) == 0 {
+		select {
+		case err := <-ended:
+			t.Fatalf("answered before the end: %v", err)
+		default:
+		}
+	}
+	s.must(server.Commit())
+	s.must(<-ended)
+	s.must(s.write(1, 3, 6))
+	s.has([2]event.Position{4, 6}) // the first page was written by the other one, which wrote no rows
+}
+
 // A server that ends the connection, in a handler or as a whole, is nobody's fault for long:
 // the page is written again.
 func TestALostConnectionUndoesThePage(t *testing.T) {
