@@ -89,6 +89,9 @@ func wrap(op string, err error) error {
 }
 
 func known(err error) bool {
+	if _, ok := errors.AsType[*ReadError](err); ok {
+		return true
+	}
 	for _, sentinel := range [...]error{
 		ErrInvalid, ErrConflict, ErrIDReused, ErrNotFound, ErrClosed, ErrFailed, ErrDiskFull,
 		ErrUnknown, ErrLocked, ErrIncompatible, ErrCorrupt, ErrHeld, ErrLeaseLost, ErrHistory,

@@ -22,8 +22,9 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrClosed: the store is closed, or closing.
 	ErrClosed = errors.New("store: closed")
-	// ErrFailed: the store met a failure of its disk and stopped writing. From Append it means
-	// that the outcome is unknown: reopen and append again with the same event ids.
+	// ErrFailed: the store met a failure of its disk, or damage, and stopped writing. From Append
+	// it means that the outcome is unknown: reopen and append again with the same event ids.
+	// Where the error matches ErrCorrupt too, restore a backup first. See [FailedError].
 	ErrFailed = errors.New("store: failed, reopen it to go on writing")
 	// ErrDiskFull: free disk space is below the threshold; nothing was written. Appends work
 	// again as soon as there is space; no restart is needed.
@@ -152,15 +153,25 @@ func (*CorruptError) Is(target error) bool { return target == ErrCorrupt }
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// FailedError carries the cause of a failed store. It matches [ErrFailed].
+// FailedError carries the cause of a failed store. It matches [ErrFailed], and [ErrCorrupt] when
+// the cause is damage: then opening the store again helps until the damage is met again.
 type FailedError struct{ Cause error }
 
 func (e *FailedError) Error() string {
+	if errors.Is(e.Cause, ErrCorrupt) {
+		return fmt.Sprintf("store: failed, and opened again it meets the same damage: %v", e.Cause)
+	}
 	return fmt.Sprintf("%v: %v", ErrFailed, e.Cause)
 }
 
-// ErrorType is the error.type attribute of telemetry.
-func (*FailedError) ErrorType() string { return "failed" }
+// ErrorType is the error.type attribute of telemetry: "corrupt" when the cause is damage,
+// else "failed".
+func (e *FailedError) ErrorType() string {
+	if errors.Is(e.Cause, ErrCorrupt) {
+		return "corrupt"
+	}
+	return "failed"
+}
 
 // Is matches ErrFailed.
 func (*FailedError) Is(target error) bool { return target == ErrFailed }

@@ -19,6 +19,12 @@ type plain struct {
 
 func (p plain) Traits() store.Traits { return p.traits }
 
+// limited shows the limits of a driver too.
+type limited struct {
+	plain
+	store.Limiter
+}
+
 // ticking is a clock that gives several events each millisecond of its list.
 func ticking(millis ...int64) func() time.Time {
 	i := 0
@@ -37,12 +43,13 @@ func TestPointsResolve(t *testing.T) {
 		"time seeker": func(d *memdriver.Driver) store.Driver { return d },
 		"search":      func(d *memdriver.Driver) store.Driver { return plain{d, store.Traits{MonotoneTime: true}} },
 		"scan":        func(d *memdriver.Driver) store.Driver { return plain{d, store.Traits{}} },
+		"short pages": func(d *memdriver.Driver) store.Driver { return limited{plain{d, store.Traits{}}, d} },
 	}
 	for name, wrap := range open {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			st, err := store.New(wrap(memdriver.New(memdriver.Options{
-				Clock: ticking(10, 20, 20, 20, 30, 40), Limits: store.Limits{Examine: 2},
+				Clock: ticking(10, 20, 20, 20, 30, 40), Limits: store.Limits{Examine: 1},
 			})), nil)
 			if err != nil {
 				t.Fatal(err)

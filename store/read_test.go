@@ -301,25 +301,6 @@ func TestReadOfOneStreamFromAVersion(t *testing.T) {
 	}
 }
 
-func TestAliasesFindOldNames(t *testing.T) {
-	t.Parallel()
-	st, d := setup(t, memdriver.Options{})
-	deposit(t, st, "a", 1)
-	library(t, st, 3)
-	money := event.Aggregate("money").Event("in")
-	renamed := open(t, d.Reopen(), func(o *store.Options) {
-		o.Schema = event.NewSchema(event.Alias(deposited{}.EventType(), money))
-	})
-	events := collect(t, renamed.Events(t.Context(), store.Query{Match: store.MatchTypes(money)}))
-	wantList(t, "positions", positions(events), []event.Position{1, 2})
-	wantEqual(t, "Type", events[0].Type(), money)
-	wantEqual(t, "Name", events[0].Name, "deposited")
-	ok, err := renamed.Has(t.Context(), store.MatchTypes(money)...)
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
-}
-
 func TestEventsSeesTheHeadOfItsStart(t *testing.T) {
 	t.Parallel()
 	st, _ := setup(t, memdriver.Options{})

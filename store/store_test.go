@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -219,6 +220,8 @@ func TestDriverThatMakesNoProgressIsAnError(t *testing.T) {
 	st := open(t, endless{d.Crash()})
 	wantError(t, failure(st.Events(t.Context(), store.Query{})), store.ErrCorrupt)
 	_, err := st.Has(t.Context(), store.Match{Aggregate: orders})
+	wantError(t, err, store.ErrCorrupt)
+	_, err = st.ResolveFrom(t.Context(), store.AtTime(time.Now()))
 	wantError(t, err, store.ErrCorrupt)
 }
 

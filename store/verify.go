@@ -15,7 +15,9 @@ const maxFaults = 20
 // Verify checks the whole store while it is in use, and returns all damage that it found:
 // first what the driver knows of its log and its indexes, then the records: each can be
 // decoded, no checkpoint, state or row is beyond the head, and states that say they are
-// JSON are.
+// JSON are. The list is cut off when it is long. Where a block cannot be read the check goes
+// on behind it as far as the driver can; of records, the rest of their key space is left out.
+// When ctx ends, or the disk fails, its error comes joined to the damage found so far.
 //
 // progress may be nil; it is called now and then with the events checked and to check, from
 // one goroutine. It must not close the Store. ErrUnsupported when the driver is no
@@ -27,7 +29,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) e
 	err := s.maintain(ctx, "verify", func(ctx context.Context, m Maintainer) error {
 		return m.Verify(ctx, progress)
 	})
-	if err != nil && !errors.Is(err, ErrCorrupt) {
+	if err != nil && (!errors.Is(err, ErrCorrupt) || ctx.Err() != nil) {
 		return err
 	}
 	return errors.Join(err, s.verifyRecords(ctx))
@@ -38,6 +40,10 @@ func (s *Store) verifyRecords(ctx context.Context) error {
 	var faults []error
 	for i := range len(RecordSpaces) {
 		for rec, err := range s.records(ctx, RecordSpaces[i:i+1], "", 0) {
+			if errors.Is(err, ErrCorrupt) { // what follows in this space cannot be read
+				faults = append(faults, err)
+				break
+			}
 			if err != nil {
 				return errors.Join(append(faults, err)...)
 			}

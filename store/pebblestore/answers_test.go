@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -223,5 +224,47 @@ func TestCloseOfAFailedStoreWhoseDiskHangs(t *testing.T) {
 	})
 	if _, err := openRaw(disk.FS, "db", quiet); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("open while the disk is still at work: %v, want ErrLocked", err)
+	}
+}
+
+// TestCloseAnswersWhatIsDurable with its result, however late the callers look: the
+// committer has written them all and ended before.
+func TestCloseAnswersWhatIsDurable(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*driver) error{
+		"Close": (*driver).Close,
+		"a failure": func(d *driver) error {
+			if err := d.Sync(context.Background()); err != nil { // behind them all
+				return err
+			}
+			d.fuse.Trip(errDisk)
+			return nil
+		},
+	} {
+		d := openDriver(t, nil, quiet)
+		const callers = 40 // each tosses a coin when it finds both its answer and the end
+		var handed sync.WaitGroup
+		ended, errs := make(chan struct{}), make(chan error, callers)
+		handed.Add(callers)
+		for i := range callers {
+			go func() {
+				_, err := d.try(watched{t.Context(), sync.OnceFunc(func() { handed.Done(); <-ended })}, appending(strconv.Itoa(i), store.NoStream, 1))
+				errs <- err
+			}()
+		}
+		within(t, "the handing over", handed.Wait)
+		if err := end(d); err != nil {
+			t.Fatal(err)
+		}
+		<-d.ended
+		if head := d.head.Load().position; head != callers {
+			t.Fatalf("%s: %d of %d are durable: the test shows nothing", name, head, callers)
+		}
+		close(ended)
+		for range callers {
+			if err := <-errs; err != nil {
+				t.Errorf("%s: an append that is durable: %v", name, err)
+			}
+		}
 	}
 }

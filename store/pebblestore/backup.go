@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -19,6 +21,10 @@ import (
 // backupMarker is the file that tells a backup from the store it was taken of.
 const backupMarker = "RIFFLE-BACKUP"
 
+// partialSuffix ends the name of a directory while a backup is made in it. One that is left
+// over has no marker, and could be opened as the store itself; so nothing opens it.
+const partialSuffix = ".partial"
+
 // backupInfo is what the marker holds, for people.
 type backupInfo struct {
 	History event.ID       `json:"history"`
@@ -30,6 +36,11 @@ type backupInfo struct {
 // into a directory that must not exist yet. Appends go on meanwhile. Files are linked
 // where the file system can, so a backup on the same disk costs little at first. Backups
 // are made one after the other: two to one directory would take each other's files away.
+// One is made also while free space is low.
+//
+// It is made in dir.partial, which is removed first if it is left over from a crash, and
+// after a failure; dir is there when it is whole. If dir.partial holds anything else, the
+// backup is refused.
 //
 // A copy may hold events that the source has not made durable, and could lose and number
 // anew. So the copy carries a marker, and opening it gives it a new History: cursors of
@@ -55,6 +66,9 @@ func (d *driver) Backup(ctx context.Context, dir string) (err error) {
 	if dir == "" {
 		return &store.InvalidError{Field: "dir", Reason: "empty; name a directory that does not exist"}
 	}
+	if isPartial(d.fuse, dir) {
+		return &store.InvalidError{Field: "dir", Reason: fmt.Sprintf("%s ends in %s, as unfinished backups do; name another", dir, partialSuffix)}
+	}
 	if _, err := d.fuse.Stat(dir); err == nil {
 		return &store.InvalidError{Field: "dir", Reason: fmt.Sprintf("%s exists already; name a directory that does not", dir)}
 	}
@@ -76,9 +90,12 @@ func (d *driver) Backup(ctx context.Context, dir string) (err error) {
 // never leaves one in dir that would pass for the store itself.
 func (d *driver) copyTo(dir string, info backupInfo) (err error) {
 	dir = d.fuse.PathJoin(dir)
-	partial := dir + ".partial"
+	partial := dir + partialSuffix
 	defer d.fuse.Exempt(dir)()
 	defer d.fuse.Exempt(partial)()
+	if err := d.leftOver(partial); err != nil {
+		return err
+	}
 	defer func() {
 		if p := recover(); p != nil { // how Pebble tells that a file of the copy cannot be synced
 			err = fmt.Errorf("panic: %v", p)
@@ -99,7 +116,31 @@ func (d *driver) copyTo(dir string, info backupInfo) (err error) {
 	if err := d.fuse.Rename(partial, dir); err != nil {
 		return err
 	}
-	return d.syncDir(d.fuse.PathDir(dir))
+	if err := d.syncDir(d.fuse.PathDir(dir)); err != nil { // a crash could take it away again
+		return errors.Join(err, d.fuse.RemoveAll(dir))
+	}
+	return nil
+}
+
+// madeByBackups are the names of files in a copy.
+var madeByBackups = regexp.MustCompile(`^(\d+(-\d+)?\.(sst|log|blob)|(MANIFEST|OPTIONS|CURRENT|marker|temporary)[-.].+|CURRENT|` + backupMarker + `)$`)
+
+// leftOver refuses a directory that holds anything but what backups make: it will be removed.
+func (d *driver) leftOver(partial string) error {
+	names, err := d.fuse.List(partial)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if !madeByBackups.MatchString(name) {
+			return &store.InvalidError{Field: "dir", Reason: fmt.Sprintf("%s is where the backup would be made, but holds %q, which no backup left there; move it away, or name another directory", partial, name)}
+		}
+	}
+	return err
+}
+
+func isPartial(fs vfs.FS, dir string) bool {
+	return strings.HasSuffix(fs.PathJoin(dir), partialSuffix)
 }
 
 func (d *driver) writeBackupMarker(dir string, info backupInfo) error {

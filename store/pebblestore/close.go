@@ -89,7 +89,15 @@ func (d *driver) Err() error {
 	return d.failure()
 }
 
-func (d *driver) failure() error { return &store.FailedError{Cause: d.fuse.Err()} }
+// failure is the error of a failed store. Damage speaks for itself: that a fuse has blown
+// explains nothing, and another opening of the store would not help.
+func (d *driver) failure() error {
+	cause := d.fuse.Err()
+	if damage, ok := errors.AsType[*store.CorruptError](cause); ok {
+		cause = damage
+	}
+	return &store.FailedError{Cause: cause}
+}
 
 // writable says whether a write may be tried.
 func (d *driver) writable() error {
@@ -121,10 +129,13 @@ func (d *driver) enter(ctx context.Context) error {
 
 func (d *driver) leave() { d.mu.RUnlock() }
 
-// readError tells damage from an error of the disk.
+// readError tells damage (a *store.CorruptError) from an error of the disk (a
+// *store.ReadError). What is not there although something else in the store says so is
+// damage too.
 func (d *driver) readError(what string, key []byte, err error) error {
-	if pebble.IsCorruptionError(err) {
-		return &store.CorruptError{What: what, Key: fmt.Sprintf("%q", key), Err: err}
+	at := d.dict.Load().place(key)
+	if pebble.IsCorruptionError(err) || errors.Is(err, pebble.ErrNotFound) {
+		return &store.CorruptError{What: what, Key: at, Err: plainDamage(err)}
 	}
-	return fmt.Errorf("pebblestore: read %s %q: %w", what, key, err)
+	return &store.ReadError{What: what, Key: at, Err: err}
 }

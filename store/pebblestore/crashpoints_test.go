@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
@@ -214,5 +215,67 @@ func TestACrashDuringABackupHarmsNeither(t *testing.T) {
 	})
 	if copies == 0 {
 		t.Error("no crash came after the backup was there")
+	}
+}
+
+// TestACrashWhileABackupIsOpenedNeverGivesItItsOldHistory: there are never two stores whose
+// positions mean different events under one History, whenever the crash comes. Once the
+// copy was open its new History stays, and so do the cursors that were given out.
+func TestACrashWhileABackupIsOpenedNeverGivesItItsOldHistory(t *testing.T) {
+	t.Parallel()
+	fs := filled(t)()
+	source, err := openRaw(fs, "db", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(source.Backup(t.Context(), "copy"), source.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Options){"large memtable": quiet, "small memtable": small} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var opened, closed event.ID
+			scenario := func(fs vfs.FS) {
+				d, err := openRaw(fs, "copy", change)
+				if err != nil {
+					t.Fatal(err)
+				}
+				opened = d.history
+				mustAppend(t, d, "only-here", 1)
+				if err := d.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			kept := 0
+			everyPoint(t, func() *crashfs.FS { return crash(fs, 100, 1) }, scenario, func(t *testing.T, how string, fs *crashfs.FS) {
+				for range 2 {
+					d, err := openRaw(fs, "copy", change)
+					if err != nil {
+						t.Errorf("%s: %v", how, err)
+						return
+					}
+					switch head := d.head.Load().position; {
+					case head < 40 || head > 41:
+						t.Errorf("%s: head %d", how, head)
+					case d.history == source.history:
+						t.Errorf("%s: the copy has the history of its source", how)
+					case !closed.IsZero() && d.history != closed:
+						t.Errorf("%s: the history changed when the copy was opened a second time", how)
+					case head == 41 && d.history != opened:
+						t.Errorf("%s: the copy has lost the history under which it took an event", how)
+					case head == 41:
+						kept++
+					}
+					closed = d.history
+					if err := errors.Join(d.Verify(t.Context(), nil), d.Close()); err != nil {
+						t.Errorf("%s: %v", how, err)
+					}
+				}
+				closed = event.ID{}
+			})
+			if kept == 0 {
+				t.Error("no crash came after the copy had taken an event")
+			}
+		})
 	}
 }

@@ -326,7 +326,7 @@ func TestLowSpaceRefusesWritesAndHeals(t *testing.T) {
 }
 
 // TestAFailingBackupDiskDoesNotStopTheStore: whatever fails at the destination is an error
-// of Backup, and the next one works.
+// of Backup, nothing of the backup is left, and the next one works.
 func TestAFailingBackupDiskDoesNotStopTheStore(t *testing.T) {
 	t.Parallel()
 	base := flushed(t)
@@ -335,7 +335,7 @@ func TestAFailingBackupDiskDoesNotStopTheStore(t *testing.T) {
 		var on atomic.Bool
 		var count atomic.Int64
 		d, err := openRaw(injected(crash(base, 100, 1), func(op errorfs.Op) error {
-			if on.Load() && strings.HasPrefix(op.Path, "copy") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && count.Add(1) == nth {
+			if on.Load() && strings.HasPrefix(op.Path, "backups") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && count.Add(1) == nth {
 				return io.ErrShortWrite
 			}
 			return nil
@@ -344,7 +344,7 @@ func TestAFailingBackupDiskDoesNotStopTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		on.Store(true)
-		within(t, "backup", func() { err = d.Backup(t.Context(), "copy") })
+		within(t, "backup", func() { err = d.Backup(t.Context(), "backups/copy") })
 		on.Store(false)
 		if err != nil {
 			failures++
@@ -353,10 +353,16 @@ func TestAFailingBackupDiskDoesNotStopTheStore(t *testing.T) {
 			t.Errorf("call %d: the store failed: %v", nth, d.Err())
 		}
 		mustAppend(t, d, "s0", 1)
-		if _, statErr := d.fuse.Stat("copy"); err != nil && statErr == nil {
-			t.Errorf("call %d: a failed backup is there", nth)
+		for _, name := range []string{"backups/copy", "backups/copy.partial"} {
+			if _, statErr := d.fuse.Stat(name); err != nil && statErr == nil {
+				t.Errorf("call %d: %s of a failed backup is there", nth, name)
+			}
 		}
-		if err := d.Backup(t.Context(), "copy2"); err != nil {
+		next := "backups/copy"
+		if err == nil {
+			next = "backups/copy2"
+		}
+		if err := d.Backup(t.Context(), next); err != nil {
 			t.Errorf("call %d: the next backup: %v", nth, err)
 		}
 		if err := errors.Join(d.Verify(t.Context(), nil), d.Close()); err != nil {

@@ -32,6 +32,12 @@ func logKeyPosition(key []byte) (uint64, bool) {
 	return binary.BigEndian.Uint64(key[1:]), true
 }
 
+// isLogKey says whether a key of the log is that of a position.
+func isLogKey(key []byte, position uint64) bool {
+	got, ok := logKeyPosition(key)
+	return ok && got == position
+}
+
 // appendStreamPrefix appends what all versions of a stream share.
 func appendStreamPrefix(b []byte, aggregate uint32, id string) []byte {
 	b = binary.BigEndian.AppendUint32(append(b, spaceStream), aggregate)

@@ -156,3 +156,68 @@ func TestCloseDuringWork(t *testing.T) {
 		promised{crash(fs, 0, 1), l, "closed"}.recover(t, l)
 	}
 }
+
+// interrupted is a context that closes the store when a call first looks at it.
+type interrupted struct {
+	context.Context
+	close func()
+}
+
+func (c interrupted) Err() error {
+	c.close()
+	return c.Context.Err()
+}
+
+func (c interrupted) Done() <-chan struct{} {
+	c.close()
+	return c.Context.Done()
+}
+
+// TestACallThatCloseOvertakesIsErrClosed: it had begun, and looks at Pebble when that is
+// closed.
+func TestACallThatCloseOvertakesIsErrClosed(t *testing.T) {
+	t.Parallel()
+	for what, call := range map[string]func(context.Context, *driver) error{
+		"log":    func(ctx context.Context, d *driver) error { _, err := scanAll(ctx, d, store.Scan{}); return err },
+		"stream": func(ctx context.Context, d *driver) error { _, err := d.Stream(ctx, things.Stream("a")); return err },
+		"streams": func(ctx context.Context, d *driver) error {
+			_, err := d.Streams(ctx, things, store.Range{})
+			return err
+		},
+		"time":      func(ctx context.Context, d *driver) error { _, err := d.PositionAt(ctx, d.now()); return err },
+		"get":       func(ctx context.Context, d *driver) error { _, err := d.Get(ctx, "n1"); return err },
+		"list":      func(ctx context.Context, d *driver) error { _, err := d.List(ctx, "n", "", 1); return err },
+		"verify":    func(ctx context.Context, d *driver) error { return d.Verify(ctx, nil) },
+		"usage":     func(ctx context.Context, d *driver) error { _, err := d.Usage(ctx); return err },
+		"backup":    func(ctx context.Context, d *driver) error { return d.Backup(ctx, "copy") },
+		"sync":      func(ctx context.Context, d *driver) error { return d.Sync(ctx) },
+		"wait":      func(ctx context.Context, d *driver) error { return d.Wait(ctx, 1<<40, nil) },
+		"wait free": func(ctx context.Context, d *driver) error { return d.WaitFree(ctx, termKey) },
+		"append": func(ctx context.Context, d *driver) error {
+			_, err := d.try(ctx, appending("a", store.Any, 1))
+			return err
+		},
+		"append to a stream that is not in the cache": func(ctx context.Context, d *driver) error {
+			_, err := d.try(ctx, appending("b", store.Any, 1))
+			return err
+		},
+		"claim": func(ctx context.Context, d *driver) error {
+			_, err := d.Claim(ctx, store.Claim{Key: "st/other", Worker: event.NewID(), TTL: patience})
+			return err
+		},
+	} {
+		d := openDriver(t, nil, quiet)
+		mustAppend(t, d, "a", 3)
+		claim(t, d, event.NewID(), false)
+		ctx := interrupted{t.Context(), sync.OnceFunc(func() {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})}
+		within(t, what, func() {
+			if err := call(ctx, d); !errors.Is(err, store.ErrClosed) {
+				t.Errorf("%s: %v, want ErrClosed", what, err)
+			}
+		})
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -222,4 +224,28 @@ func (d *driver) waiting() int {
 		}
 	}
 	return len(n)
+}
+
+// TestWaitSeesWhatCameWhileItRegistered: the wake-up for it went to those who waited already.
+func TestWaitSeesWhatCameWhileItRegistered(t *testing.T) {
+	t.Parallel()
+	d := openDriver(t, nil, quiet)
+	before := d.head.Load()
+	mustAppend(t, d, "a", 1)
+	after := d.head.Load()
+	d.head.Store(before)
+	d.notifier.mu.Lock()
+	woken := make(chan error, 1)
+	go func() { woken <- d.Wait(t.Context(), 0, nil) }()
+	eventually(t, "it registers", func() bool {
+		stacks := make([]byte, 1<<20)
+		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), ".(*notifier).register(")
+	})
+	d.head.Store(after)
+	d.notifier.mu.Unlock()
+	within(t, "Wait", func() {
+		if err := <-woken; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/riffle-go/riffle/internal/telemetry"
+	"github.com/riffle-go/riffle/store"
 	"github.com/riffle-go/riffle/store/pebblestore/internal/fuse"
 )
 
@@ -128,10 +129,16 @@ func (d *driver) observe(p *pebble.Options) {
 				time.Sleep(retryPause)
 				return
 			}
+			if pebble.IsCorruptionError(err) {
+				d.fuse.Trip(&store.CorruptError{What: "file", Key: "a flush or compaction", Err: plainDamage(err)})
+				return
+			}
 			d.fuse.Trip(fmt.Errorf("background work: %w", err))
 		},
+		// Whoever reads the block, also Verify: what is written on top of lost bytes is worth
+		// nothing, and a compaction would carry the loss on. Reads of other blocks go on.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			d.fuse.Trip(fmt.Errorf("data corruption: %w", info.Details))
+			d.fuse.Trip(&store.CorruptError{What: "file", Key: info.Path, Err: info.Details})
 		},
 		// Flushes can begin before Open has returned, and an error in one would be a panic that
 		// nobody can recover.
@@ -143,6 +150,15 @@ func (d *driver) observe(p *pebble.Options) {
 		},
 		WriteStallEnd: func() { d.stalls.end() },
 	}
+}
+
+// plainDamage is an error of damage without the carrier of details that Pebble joins to it,
+// which reads as a second line of noise.
+func plainDamage(err error) error {
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		return info.Details
+	}
+	return err
 }
 
 // pebbleLogger gives Pebble's own lines to slog. Fatalf must not return, or a write

@@ -74,7 +74,8 @@ type headState struct {
 //
 // Errors: ErrLocked when another process, or this one, has the directory open;
 // ErrIncompatible when a newer version wrote it, or another program that uses Pebble;
-// *InvalidError for wrong options; and what the file system says.
+// *InvalidError for wrong options and for the directory of an unfinished backup; and what
+// the file system says.
 func Open(dir string, o *Options) (*store.Store, error) {
 	opts := o.withDefaults()
 	if err := opts.validate(); err != nil {
@@ -117,6 +118,9 @@ func OpenMem(o *Options) (*store.Store, error) {
 func open(dir string, opts Options) (_ *driver, err error) {
 	if dir == "" {
 		return nil, &store.InvalidError{Field: "dir", Reason: "empty; name the directory of the store"}
+	}
+	if isPartial(opts.FS, dir) {
+		return nil, &store.InvalidError{Field: "dir", Reason: fmt.Sprintf("%s ends in %s: it is a backup that was not finished; remove it", dir, partialSuffix)}
 	}
 	d := &driver{
 		opts: opts, dir: dir,

@@ -1,11 +1,8 @@
 package pebblestore
 
 import (
+	"context"
 	"errors"
-	"slices"
-
-	"github.com/riffle-go/riffle/event"
-	"github.com/riffle-go/riffle/store"
 )
 
 var errMissing = errors.New("the log has no event there")
@@ -13,23 +10,22 @@ var errMissing = errors.New("the log has no event there")
 // plan says which ranges hold the candidates of a scan, and what is left to test on each
 // event.
 type plan struct {
-	scan    bool // walk the log; there are no ranges
+	scan    bool   // walk the log; there are no ranges
+	probe   uint64 // how many events of the log to walk before the ranges are opened
 	sources []source
-	heap    []int // of sources, by their next position
-	started bool
+	crowd   *streamReader // shared by the sources of a crowd
+	heap    []int         // of sources, by their next position
 	back    bool
 
-	names   map[uint32]struct{} // tested on the header; nil is all
-	streams []store.Match       // tested on the body together with names; see matches
-	keyed   *string             // the routing key still to test
-	decided bool                // an entry of the ranges is a match, whatever the event says
+	filter  *filter // still to test on each event; nil is nothing
+	keyed   *string // the routing key still to test
+	decided bool    // an entry of the ranges is a match, whatever the event says
 	dict    *dictionary
 }
 
 // plan decides how to find the events of a scan.
 func (r *reading) plan() (*plan, error) {
 	p := &plan{back: r.scan.Backward, dict: r.dict, keyed: r.scan.RoutingKey}
-	names, streams := r.split()
 	if r.scan.Match == nil {
 		if r.scan.RoutingKey == nil || *r.scan.RoutingKey == "" {
 			p.scan, p.decided = true, r.scan.RoutingKey == nil
@@ -37,55 +33,46 @@ func (r *reading) plan() (*plan, error) {
 		}
 		return p, r.addRouting(p, nil)
 	}
-	if len(streams) == 0 && r.scan.RoutingKey != nil && *r.scan.RoutingKey != "" {
-		if len(names) == 0 {
+	f := newFilter(r.scan.Match, r.dict)
+	if len(f.streams) == 0 && r.scan.RoutingKey != nil && *r.scan.RoutingKey != "" {
+		if len(f.names) == 0 {
 			return p, nil
 		}
-		return p, r.addRouting(p, names)
+		return p, r.addRouting(p, f.names)
 	}
-	if len(names)+len(streams) > maxMerge {
-		p.scan, p.names, p.streams = true, names, streams
+	ranges := len(f.names) + len(f.streams)
+	if ranges <= maxMerge {
+		return p, r.addRanges(p, f)
+	}
+	p.filter = f
+	if probe := uint64(ranges) * probeEach; len(f.names) <= maxMerge && probe <= uint64(r.scan.Examine)/2 && probe <= r.hi-r.lo {
+		p.probe = probe
 		return p, nil
 	}
-	for id := range names {
-		if err := r.addName(p, id); err != nil {
-			p.close()
-			return nil, err
-		}
-	}
-	for _, m := range streams {
-		if err := r.addStream(p, m); err != nil {
-			p.close()
-			return nil, err
-		}
-	}
-	// Ranges of names and of streams hold matches only; just the routing key may be left.
-	p.decided = p.keyed == nil
+	p.scan = true
 	return p, nil
 }
 
-// split turns the filter into name ids and streams. What the dictionary does not know has
-// no events below the head that was loaded before it.
-func (r *reading) split() (names map[uint32]struct{}, streams []store.Match) {
-	names = map[uint32]struct{}{}
-	for _, m := range r.scan.Match {
-		if m.ID != "" {
-			if !slices.Contains(streams, m) {
-				streams = append(streams, m)
-			}
-			continue
-		}
-		if m.Name != "" {
-			if id, ok := r.dict.names[event.Type{Aggregate: m.Aggregate, Name: m.Name}]; ok {
-				names[id] = struct{}{}
-			}
-			continue
-		}
-		for _, id := range r.dict.aggregateNames(m.Aggregate) {
-			names[id] = struct{}{}
+// addRanges opens the ranges of a filter. They hold matches only: just the routing key may
+// be left to test.
+func (r *reading) addRanges(p *plan, f *filter) error {
+	p.filter, p.decided = nil, p.keyed == nil
+	for id := range f.names {
+		if err := r.addName(p, id); err != nil {
+			p.close()
+			return err
 		}
 	}
-	return names, streams
+	if len(f.names)+len(f.streams) > maxMerge {
+		return r.addCrowd(p, f.streams)
+	}
+	for s, names := range f.streams {
+		if err := r.addStream(p, s, names); err != nil {
+			p.close()
+			return err
+		}
+	}
+	return nil
 }
 
 // matches tests what the ranges did not decide.
@@ -96,52 +83,40 @@ func (p *plan) matches(pos uint64, envelope []byte) (bool, error) {
 	if err := checkHeader(envelope); err != nil {
 		return false, envelopeError(pos, err)
 	}
-	if p.keyed != nil && *p.keyed == "" && envelope[offFlags]&flagKeyed != 0 {
+	if p.keyed != nil && (*p.keyed != "") != (envelope[offFlags]&flagKeyed != 0) {
 		return false, nil
 	}
-	filtered := p.scan && (p.names != nil || p.streams != nil)
-	if !filtered && (p.keyed == nil || *p.keyed == "") {
+	if p.filter != nil {
+		if ok, err := p.filter.selects(pos, envelope); err != nil || !ok {
+			return false, err
+		}
+	}
+	if p.keyed == nil || *p.keyed == "" {
 		return true, nil
 	}
-	var ev event.Event
-	if filtered {
-		if _, ok := p.names[envelopeName(envelope)]; !ok {
-			if len(p.streams) == 0 {
-				return false, nil
-			}
-			if err := decodeEnvelope(envelope, pos, p.dict, &ev); err != nil {
-				return false, err
-			}
-			if !slices.ContainsFunc(p.streams, func(m store.Match) bool {
-				return m.Aggregate == ev.Stream.Aggregate && m.ID == ev.Stream.ID && (m.Name == "" || m.Name == ev.Name)
-			}) {
-				return false, nil
+	key, err := envelopeField(envelope, pos, fieldRoutingKey)
+	return string(key) == *p.keyed, err
+}
+
+// start moves every source to its first entry. For a crowd that is a search in each of its
+// streams, and counts as an entry.
+func (r *reading) start(ctx context.Context, p *plan) error {
+	for i := range p.sources {
+		if p.sources[i].member != nil {
+			if stop, err := r.examine(ctx); err != nil || stop {
+				return err
 			}
 		}
-		if p.keyed == nil || *p.keyed == "" {
-			return true, nil
+		if err := p.advance(i); err != nil {
+			return err
 		}
 	}
-	if envelope[offFlags]&flagKeyed == 0 {
-		return false, nil
-	}
-	if err := decodeEnvelope(envelope, pos, p.dict, &ev); err != nil {
-		return false, err
-	}
-	return ev.RoutingKey == *p.keyed, nil
+	return nil
 }
 
 // next returns the next position of the merged ranges, each once, and whether the entry
 // of one of them is a match. Entries that are not are yielded too: they count as examined.
 func (p *plan) next() (pos uint64, match, ok bool, err error) {
-	if !p.started {
-		p.started = true
-		for i := range p.sources {
-			if err := p.advance(i); err != nil {
-				return 0, false, false, err
-			}
-		}
-	}
 	if len(p.heap) == 0 {
 		return 0, false, false, nil
 	}
@@ -204,8 +179,14 @@ func (p *plan) before(a, b int) bool {
 }
 
 func (p *plan) close() {
+	// What the iterators read was checked as it was read.
 	for i := range p.sources {
-		_ = p.sources[i].iter.Close() // what it read was checked as it was read
+		if p.sources[i].member == nil {
+			_ = p.sources[i].iter.Close()
+		}
 	}
-	p.sources = nil
+	if p.crowd != nil {
+		_ = p.crowd.iter.Close()
+	}
+	p.sources, p.crowd = nil, nil
 }

@@ -22,8 +22,8 @@ const (
 	// nearGap is up to how many events ahead the log iterator steps instead of seeking.
 	nearGap = 12
 
-	// maxMerge is up to how many ranges are merged; above it the log is scanned and each
-	// header tested.
+	// maxMerge is up to how many ranges are merged with an iterator each. More names than that
+	// are tested on the header of each event in the log, more streams are a crowd.
 	maxMerge = 64
 
 	// maxPageBytes ends a page early when its events are large.
@@ -76,6 +76,14 @@ func (r *reading) run(ctx context.Context) error {
 	defer plan.close()
 	if plan.scan {
 		return r.scanLog(ctx, plan)
+	}
+	if plan.probe > 0 {
+		if done, err := r.probe(ctx, plan); err != nil || done {
+			return err
+		}
+	}
+	if err := r.start(ctx, plan); err != nil || r.cut {
+		return err
 	}
 	return r.fetch(ctx, plan)
 }
@@ -133,27 +141,30 @@ func (r *reading) roomFor(position uint64) int {
 	return int(min(int64(n)*(r.d.average.Load()+16), 256<<10))
 }
 
-// scanLog walks the log itself and tests the header of each event.
+// scanLog walks the log itself and tests the header of each event. Positions are dense up to
+// the head: one that is missing is damage.
 func (r *reading) scanLog(ctx context.Context, p *plan) error {
 	iter, err := r.logIter()
 	if err != nil {
 		return err
 	}
-	step := iter.Next
-	ok := false
+	begin, step, pos, stride := iter.First, iter.Next, r.lo, uint64(1)
 	if r.scan.Backward {
-		step = iter.Prev
-		ok = iter.Last()
-	} else {
-		ok = iter.First()
+		begin, step, pos, stride = iter.Last, iter.Prev, r.hi, ^uint64(0) // which is -1
 	}
-	for ; ok; ok = step() {
-		pos, valid := logKeyPosition(iter.Key())
-		if !valid {
-			return closing(iter, envelopeError(pos, errShort))
+	for ok := begin(); r.lo <= pos && pos <= r.hi; pos, ok = pos+stride, step() {
+		if !ok && iter.Error() != nil {
+			break
 		}
 		if stop, err := r.examine(ctx); err != nil || stop {
 			return closing(iter, err)
+		}
+		if !ok || !isLogKey(iter.Key(), pos) {
+			if len(r.events) == r.scan.Limit { // for the next page to tell
+				r.more = true
+				break
+			}
+			return closing(iter, &store.CorruptError{What: "log", Key: "position " + event.Position(pos).String(), Err: errMissing})
 		}
 		v, err := iter.ValueAndErr()
 		if err != nil {

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,8 +14,9 @@ import (
 type source struct {
 	r        *reading
 	iter     *pebble.Iterator
+	member   *member // of a crowd, in place of an iterator
 	kind     byte
-	names    map[uint32]struct{} // nil is all; tested on the entry
+	names    nameSet // tested on the entry
 	started  bool
 	position uint64
 	match    bool // the entry at position passes names
@@ -22,6 +24,11 @@ type source struct {
 
 // next moves to the next entry within the bounds of the reading.
 func (s *source) next() (bool, error) {
+	if s.member != nil {
+		e, ok, err := s.member.next()
+		s.position, s.match = e.position, ok && s.names.has(e.name)
+		return ok, err
+	}
 	if !s.step() {
 		if err := s.iter.Error(); err != nil {
 			return false, s.r.d.readError("index", []byte{s.kind}, err)
@@ -59,9 +66,7 @@ func (s *source) next() (bool, error) {
 	} else {
 		return false, indexError(s.iter.Key())
 	}
-	if s.names != nil {
-		_, s.match = s.names[name]
-	}
+	s.match = s.names.has(name)
 	return true, nil
 }
 
@@ -83,10 +88,18 @@ func indexError(key []byte) error {
 	return &store.CorruptError{What: "index entry", Key: event.Position(lastUint64(key)).String(), Err: errShort}
 }
 
-func (r *reading) addSource(p *plan, kind byte, lower, upper []byte, names map[uint32]struct{}) error {
+func (r *reading) indexIter(lower, upper []byte) (*pebble.Iterator, error) {
 	iter, err := r.d.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return r.d.readError("index", lower, err)
+		return nil, r.d.readError("index", lower, err)
+	}
+	return iter, nil
+}
+
+func (r *reading) addSource(p *plan, kind byte, lower, upper []byte, names nameSet) error {
+	iter, err := r.indexIter(lower, upper)
+	if err != nil {
+		return err
 	}
 	p.sources = append(p.sources, source{r: r, iter: iter, kind: kind, names: names})
 	return nil
@@ -97,94 +110,41 @@ func (r *reading) addName(p *plan, name uint32) error {
 }
 
 // addRouting adds the range of a routing key; its entries carry the name.
-func (r *reading) addRouting(p *plan, names map[uint32]struct{}) error {
+func (r *reading) addRouting(p *plan, names nameSet) error {
 	key := *p.keyed
 	p.keyed, p.decided = nil, true
 	return r.addSource(p, spaceRouting, appendRoutingKey(nil, key, r.lo), appendRoutingKey(nil, key, r.hi+1), names)
 }
 
-// addStream adds the range of a stream, cut at the version where the bounds begin and
-// end.
-func (r *reading) addStream(p *plan, m store.Match) error {
-	aggregate, ok := r.dict.aggregates[m.Aggregate]
-	if !ok {
-		return nil
+// addStream adds the range of a stream, cut at the version where the reading begins.
+func (r *reading) addStream(p *plan, stream event.Stream, names nameSet) error {
+	prefix := appendStreamPrefix(nil, r.dict.aggregates[stream.Aggregate], stream.ID)
+	lower, upper := appendVersion(prefix, max(1, r.scan.MinVersion)), successor(prefix)
+	if !r.amidStreams() {
+		return r.addSource(p, spaceStream, lower, upper, names)
 	}
-	var names map[uint32]struct{}
-	if m.Name != "" {
-		id, ok := r.dict.names[event.Type{Aggregate: m.Aggregate, Name: m.Name}]
-		if !ok {
-			return nil
-		}
-		names = map[uint32]struct{}{id: {}}
+	iter, err := r.indexIter(prefix, upper)
+	if err != nil {
+		return err
 	}
-	prefix := appendStreamPrefix(nil, aggregate, m.ID)
-	lower := binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], max(1, r.scan.MinVersion))
-	upper := successor(prefix)
-	if r.lo > 1 || r.hi < r.head {
-		from, to, err := r.versionRange(prefix)
-		if err != nil {
-			return err
-		}
-		lower = binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], max(from, r.scan.MinVersion))
-		upper = binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], to)
-		if max(from, r.scan.MinVersion) >= to {
-			return nil
-		}
+	begin, err := (&streamReader{r: r, iter: iter}).begin(prefix)
+	if err != nil || begin == 0 {
+		return closing(iter, err)
 	}
-	return r.addSource(p, spaceStream, lower, upper, names)
+	if r.scan.Backward {
+		upper = appendVersion(prefix, begin+1)
+	} else {
+		lower = appendVersion(prefix, max(begin, r.scan.MinVersion))
+	}
+	if bytes.Compare(lower, upper) >= 0 {
+		return iter.Close()
+	}
+	iter.SetBounds(lower, upper)
+	p.sources = append(p.sources, source{r: r, iter: iter, kind: spaceStream, names: names})
+	return nil
 }
 
-// versionRange finds, by binary search over the dense versions of a stream, the versions
-// whose positions lie in the bounds: from (inclusive) and to (exclusive).
-func (r *reading) versionRange(prefix []byte) (from, to uint64, err error) {
-	iter, err := r.d.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: successor(prefix)})
-	if err != nil {
-		return 0, 0, r.d.readError("index", prefix, err)
-	}
-	if !iter.Last() {
-		if err := iter.Close(); err != nil {
-			return 0, 0, r.d.readError("index", prefix, err)
-		}
-		return 1, 1, nil
-	}
-	last := lastUint64(iter.Key())
-	var fault error
-	positionOf := func(version uint64) uint64 {
-		if !iter.SeekGE(binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], version)) {
-			if err := iter.Error(); err != nil {
-				fault = r.d.readError("index", prefix, err)
-			}
-			return r.hi + 1
-		}
-		e, ok := parseStreamEntry(iter.Value())
-		if !ok {
-			fault = indexError(iter.Key())
-		}
-		return e.position
-	}
-	// first returns the first version at or above low whose position is at least pos.
-	first := func(low, pos uint64) uint64 {
-		high := last + 1
-		for low < high {
-			mid := low + (high-low)/2
-			if positionOf(mid) < pos {
-				low = mid + 1
-			} else {
-				high = mid
-			}
-		}
-		return low
-	}
-	from, to = 1, last+1
-	if r.lo > 1 {
-		from = first(1, r.lo)
-	}
-	if positionOf(last) > r.hi {
-		to = first(from, r.hi+1)
-	}
-	if fault != nil {
-		return 0, 0, closing(iter, fault)
-	}
-	return from, to, iter.Close()
+// appendVersion makes the key of a version in memory of its own.
+func appendVersion(prefix []byte, version uint64) []byte {
+	return binary.BigEndian.AppendUint64(prefix[:len(prefix):len(prefix)], version)
 }

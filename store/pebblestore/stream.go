@@ -22,14 +22,15 @@ func (d *driver) Stream(ctx context.Context, s event.Stream) (store.StreamInfo, 
 	}
 	defer d.leave()
 	aggregate := d.dict.Load().aggregates[s.Aggregate]
-	v, closer, err := d.db.Get(appendStreamKey(nil, aggregate, s.ID, 1))
+	key := appendStreamKey(nil, aggregate, s.ID, 1)
+	v, closer, err := d.db.Get(key)
 	if err != nil {
-		return store.StreamInfo{}, d.readError("index", []byte(s.ID), err)
+		return store.StreamInfo{}, d.readError("index", key, err)
 	}
 	defer closer.Close()
 	first, ok := parseStreamEntry(v)
 	if !ok {
-		return store.StreamInfo{}, indexError([]byte(s.ID))
+		return store.StreamInfo{}, &store.CorruptError{What: "index entry", Key: d.dict.Load().place(key), Err: errShort}
 	}
 	return store.StreamInfo{
 		Version:    state.version,

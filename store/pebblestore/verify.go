@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"runtime"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -15,14 +14,14 @@ import (
 	"github.com/riffle-go/riffle/store"
 )
 
-// maxFaults bounds how many faults Verify lists; one bad block can make thousands.
+// maxFaults bounds how many faults Verify lists; one bad disk can make thousands.
 const maxFaults = 20
 
-// verification checks a store under one iterator per key space, up to a head: nothing
-// below it changes any more, so it needs no snapshot, which a failed Pebble could not give.
-// What the log says about
-// its indexes and what the indexes hold are compared as sums of hashes, which needs one
-// pass over each and no memory per event; only where they differ are entries looked up.
+// verification checks a store, one key space after the other, up to a head: nothing below
+// it changes any more, so it needs no snapshot, which a failed Pebble could not give.
+// What the log says about its indexes and what the indexes hold are compared as sums of
+// hashes, which needs one pass over each and no memory per event; only where they differ
+// are entries looked up.
 type verification struct {
 	d        *driver
 	db       pebble.Reader
@@ -32,6 +31,8 @@ type verification struct {
 	seed     maphash.Seed
 	expected map[byte]*tally
 	faults   []error
+	lost     []gap               // of the log, in order
+	told     map[string]struct{} // files whose damage is among the faults
 	scratch  []byte
 }
 
@@ -52,8 +53,14 @@ func (v *verification) add(space byte, key, value []byte) {
 
 // Verify implements store.Maintainer: positions and versions are dense, times do not
 // fall, every envelope can be decoded, and the indexes say exactly what the log says. It
-// runs beside appends and reads, up to the head at its start, and on a failed store too. progress, which may be nil,
-// is called now and then with the events checked and to check.
+// runs beside appends and reads, up to the head at its start, and on a failed store too.
+// progress, which may be nil, is called now and then with the events checked and to check.
+//
+// A block that cannot be read is a fault, and ends writing as any damage does. The check
+// goes on with the first event of the log that can be read again, in an index behind the
+// table of the block; entries of lost events are not compared with the log, and neither is
+// an index that has a damaged block itself. Whatever ends the check early is joined to the
+// faults found so far.
 func (d *driver) Verify(ctx context.Context, progress func(done, total uint64)) error {
 	if err := d.enter(ctx); err != nil {
 		return err
@@ -66,7 +73,16 @@ func (d *driver) Verify(ctx context.Context, progress func(done, total uint64)) 
 		d: d, head: d.head.Load().position, dict: d.dict.Load(), progress: progress,
 		seed: maphash.MakeSeed(), db: d.db,
 		expected: map[byte]*tally{spaceStream: {}, spaceName: {}, spaceRouting: {}},
+		told:     map[string]struct{}{},
 	}
+	err := v.run(ctx)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return errors.Join(append(v.faults, err)...)
+}
+
+func (v *verification) run(ctx context.Context) error {
 	if err := v.log(ctx); err != nil {
 		return err
 	}
@@ -78,62 +94,45 @@ func (d *driver) Verify(ctx context.Context, progress func(done, total uint64)) 
 	if err := v.ids(ctx); err != nil {
 		return err
 	}
-	if err := v.dictionary(); err != nil {
-		return err
-	}
-	return errors.Join(v.faults...)
+	return v.dictionary()
 }
 
-func (v *verification) fault(what, key string, err error) bool {
+// errEnough ends a check whose list of faults is full.
+var errEnough = errors.New("enough faults")
+
+// fault notes damage; its error is errEnough when there is no room for more.
+func (v *verification) fault(what, key string, err error) error {
 	if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrIncompatible) { // those say where
 		err = &store.CorruptError{What: what, Key: key, Err: err}
 	}
-	v.faults = append(v.faults, err)
-	return len(v.faults) < maxFaults
-}
-
-// each walks a key space; f returns false to stop.
-func (v *verification) each(ctx context.Context, space byte, f func(key, value []byte) bool) error {
-	iter, err := v.db.NewIter(&pebble.IterOptions{LowerBound: []byte{space}, UpperBound: []byte{space + 1}})
-	if err != nil {
-		return v.d.readError("block", []byte{space}, err)
-	}
-	n := 0
-	for ok := iter.First(); ok; ok = iter.Next() {
-		if n++; n%yieldEvery == 0 {
-			runtime.Gosched()
-			if ctx.Err() != nil {
-				return closing(iter, context.Cause(ctx))
-			}
-		}
-		value, err := iter.ValueAndErr()
-		if err != nil {
-			return closing(iter, v.d.readError("block", iter.Key(), err))
-		}
-		if !f(iter.Key(), value) {
-			break
-		}
-	}
-	if err := iter.Close(); err != nil {
-		return v.d.readError("block", []byte{space}, err)
+	if v.faults = append(v.faults, err); len(v.faults) >= maxFaults {
+		return errEnough
 	}
 	return nil
+}
+
+// entryFault is a fault of an index entry.
+func (v *verification) entryFault(key []byte, err error) error {
+	return v.fault("index entry", v.dict.place(key), err)
 }
 
 // log checks the events and sums up what the indexes have to say.
 func (v *verification) log(ctx context.Context) error {
 	var next uint64 = 1
 	var millis int64
-	err := v.each(ctx, spaceLog, func(key, value []byte) bool {
+	skipped := func(behind uint64) { next = behind }
+	err := v.events(ctx, skipped, func(key, value []byte) error {
 		pos, ok := logKeyPosition(key)
-		if pos > v.head {
-			return false
-		}
 		where := "position " + event.Position(pos).String()
-		if !ok || pos != next {
-			return v.fault("log", where, fmt.Errorf("position %d expected", next))
+		if !ok {
+			return v.fault("log", v.dict.place(key), fmt.Errorf("position %d expected", next))
 		}
-		next++
+		if pos != next {
+			if err := v.fault("log", where, fmt.Errorf("position %d expected", next)); err != nil {
+				return err
+			}
+		}
+		next = pos + 1
 		if pos%10_000 == 0 {
 			v.progress(pos, v.head)
 		}
@@ -150,13 +149,16 @@ func (v *verification) log(ctx context.Context) error {
 			millis = ms
 		}
 		v.expect(pos, value, &ev)
-		return true
+		return nil
 	})
-	if err == nil && len(v.faults) == 0 && next != v.head+1 {
-		v.fault("log", "position "+event.Position(next).String(), fmt.Errorf("the log ends before its head %d", v.head))
+	if err != nil {
+		return err
 	}
 	v.progress(v.head, v.head)
-	return err
+	if next != v.head+1 {
+		return v.fault("log", "position "+event.Position(next).String(), fmt.Errorf("the log ends before its head %d", v.head))
+	}
+	return nil
 }
 
 func (v *verification) expect(pos uint64, envelope []byte, ev *event.Event) {
@@ -182,29 +184,35 @@ func (v *verification) index(ctx context.Context, space byte) error {
 	*v.expected[space] = tally{}
 	var prefix []byte
 	var version uint64
-	err := v.each(ctx, space, func(key, value []byte) bool {
+	whole, resumed := true, false
+	skipped := func() { whole, resumed = false, true }
+	err := v.each(ctx, space, skipped, func(key, value []byte) error {
 		pos := lastUint64(key)
 		if space == spaceStream {
 			e, ok := parseStreamEntry(value)
 			if !ok || len(key) < 8 {
-				return v.fault("index entry", fmt.Sprintf("%q", key), errShort)
+				return v.entryFault(key, errShort)
 			}
 			if pos = e.position; pos > v.head {
-				return true
+				return nil
 			}
-			if !bytes.Equal(prefix, key[:len(key)-8]) {
+			if same := bytes.Equal(prefix, key[:len(key)-8]); !same || resumed {
 				prefix, version = append(prefix[:0], key[:len(key)-8]...), 0
+				if resumed { // how much of the stream was passed over, nobody knows
+					version = lastUint64(key) - 1
+				}
 			}
+			resumed = false
 			if version++; lastUint64(key) != version {
-				return v.fault("stream", fmt.Sprintf("%q", key), fmt.Errorf("version %d expected", version))
+				return v.fault("stream", v.dict.place(key), fmt.Errorf("version %d expected", version))
 			}
 		}
-		if pos <= v.head {
+		if pos <= v.head && !v.isLost(pos) {
 			v.add(space, key, value)
 		}
-		return true
+		return nil
 	})
-	if err != nil || *v.expected[space] == want || len(v.faults) >= maxFaults {
+	if err != nil || !whole || *v.expected[space] == want {
 		return err
 	}
 	return v.locate(ctx, space)
@@ -214,45 +222,48 @@ func (v *verification) index(ctx context.Context, space byte) error {
 // many, by walking the index.
 func (v *verification) locate(ctx context.Context, space byte) error {
 	before := len(v.faults)
-	err := v.each(ctx, space, func(key, value []byte) bool {
+	err := v.each(ctx, space, func() {}, func(key, value []byte) error {
 		pos := lastUint64(key)
 		if e, ok := parseStreamEntry(value); space == spaceStream && ok {
 			pos = e.position
 		}
 		if pos > v.head {
-			return true
+			return nil
 		}
-		if !v.holds(space, key, value, pos) {
-			return v.fault("index entry", fmt.Sprintf("%q", key), fmt.Errorf("the event at position %d is another", pos))
+		envelope, err := v.get(logKey(pos))
+		switch {
+		case errors.Is(err, pebble.ErrNotFound):
+			return v.entryFault(key, fmt.Errorf("there is no event at position %d", pos))
+		case err != nil:
+			return unlessTold(err)
+		case !v.asks(space, key, value, pos, envelope):
+			return v.entryFault(key, fmt.Errorf("the event at position %d is another", pos))
 		}
-		return true
+		return nil
 	})
-	if err != nil || len(v.faults) >= maxFaults {
+	if err != nil {
 		return err
 	}
-	err = v.each(ctx, spaceLog, func(key, value []byte) bool {
+	err = v.events(ctx, func(uint64) {}, func(key, value []byte) error {
 		pos, _ := logKeyPosition(key)
-		if pos > v.head {
-			return false
-		}
 		for _, e := range v.entries(pos, value) {
 			if e.space != space {
 				continue
 			}
-			got, closer, err := v.db.Get(e.key)
-			if err != nil {
-				return v.fault("index entry", fmt.Sprintf("%q", e.key), fmt.Errorf("missing for the event at position %d: %w", pos, err))
-			}
-			same := bytes.Equal(got, e.value)
-			closer.Close()
-			if !same {
-				return v.fault("index entry", fmt.Sprintf("%q", e.key), fmt.Errorf("says another thing than the event at position %d", pos))
+			got, err := v.get(e.key)
+			switch {
+			case errors.Is(err, pebble.ErrNotFound):
+				return v.entryFault(e.key, fmt.Errorf("missing for the event at position %d", pos))
+			case err != nil:
+				return unlessTold(err)
+			case !bytes.Equal(got, e.value):
+				return v.entryFault(e.key, fmt.Errorf("says another thing than the event at position %d", pos))
 			}
 		}
-		return true
+		return nil
 	})
 	if err == nil && len(v.faults) == before {
-		v.fault("index", string(space), errors.New("differs from the log"))
+		return v.fault("index", spaceTitles[space], errors.New("differs from the log"))
 	}
 	return err
 }
@@ -281,13 +292,8 @@ func (v *verification) entries(pos uint64, envelope []byte) []indexEntry {
 	return out
 }
 
-// holds says whether the event at a position asks for an index entry.
-func (v *verification) holds(space byte, key, value []byte, pos uint64) bool {
-	envelope, closer, err := v.db.Get(logKey(pos))
-	if err != nil {
-		return false
-	}
-	defer closer.Close()
+// asks says whether an event asks for an index entry.
+func (v *verification) asks(space byte, key, value []byte, pos uint64, envelope []byte) bool {
 	for _, e := range v.entries(pos, envelope) {
 		if e.space == space && bytes.Equal(e.key, key) && bytes.Equal(e.value, value) {
 			return true
@@ -298,33 +304,42 @@ func (v *verification) holds(space byte, key, value []byte, pos uint64) bool {
 
 // ids checks that every kept event id is the id of the event it points to.
 func (v *verification) ids(ctx context.Context) error {
-	return v.each(ctx, spaceID, func(key, value []byte) bool {
+	return v.each(ctx, spaceID, func() {}, func(key, value []byte) error {
 		pos := lastUint64(value)
-		if pos > v.head {
-			return true
+		if pos > v.head || v.isLost(pos) {
+			return nil
 		}
-		envelope, closer, err := v.db.Get(logKey(pos))
+		envelope, err := v.get(logKey(pos))
+		if errors.Is(err, pebble.ErrNotFound) {
+			return v.fault("event id", v.dict.place(key), fmt.Errorf("there is no event at position %d", pos))
+		}
 		if err != nil {
-			return v.fault("event id", fmt.Sprintf("%x", key[1:]), fmt.Errorf("position %d: %w", pos, err))
+			return unlessTold(err)
 		}
-		defer closer.Close()
 		var ev event.Event
 		if err := decodeEnvelope(envelope, pos, v.dict, &ev); err != nil || !bytes.Equal(ev.ID[:], key[1:]) {
-			return v.fault("event id", fmt.Sprintf("%x", key[1:]), fmt.Errorf("the event at position %d has another", pos))
+			return v.fault("event id", v.dict.place(key), fmt.Errorf("the event at position %d has another", pos))
 		}
-		return true
+		return nil
 	})
 }
 
 // dictionary checks that what is on disk is what is in memory.
 func (v *verification) dictionary() error {
 	disk, err := loadDictionary(v.db)
-	if err != nil {
-		return err
+	switch {
+	case pebble.IsCorruptionError(err):
+		return v.fault("dictionary", spaceTitles[spaceDict], plainDamage(err))
+	case errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrIncompatible):
+		return v.fault("dictionary", spaceTitles[spaceDict], err)
+	case err != nil:
+		return v.d.readError("dictionary", []byte{spaceDict}, err)
 	}
 	for t, id := range v.dict.names {
 		if got, ok := disk.names[t]; !ok || got != id {
-			v.fault("dictionary entry", t.String(), fmt.Errorf("id %d in memory, %d on disk", id, got))
+			if err := v.fault("dictionary entry", t.String(), fmt.Errorf("id %d in memory, %d on disk", id, got)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -65,8 +66,11 @@ func (e *Error) Error() string {
 	if e.Path != "" {
 		what += " " + e.Path
 	}
-	if IsNoSpace(e.Err) {
+	switch {
+	case IsNoSpace(e.Err):
 		return fmt.Sprintf("fuse: %s: %v; free some space, then close the store and open it again", what, e.Err)
+	case pebble.IsCorruptionError(e.Err): // opening it again leads back to the damage
+		return fmt.Sprintf("fuse: %s: %v; check the store and restore a backup", what, e.Err)
 	}
 	return fmt.Sprintf("fuse: %s: %v; close the store and open it again", what, e.Err)
 }
@@ -77,11 +81,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is reports whether target is ErrBlown.
 func (e *Error) Is(target error) bool { return target == ErrBlown }
 
-// ErrorType classifies the failure for telemetry: "disk_full", or "disk_"
-// followed by the Op.
+// ErrorType classifies the failure for telemetry: "disk_full", "corrupt", or
+// "disk_" followed by the Op.
 func (e *Error) ErrorType() string {
-	if IsNoSpace(e.Err) {
+	switch {
+	case IsNoSpace(e.Err):
 		return "disk_full"
+	case pebble.IsCorruptionError(e.Err):
+		return "corrupt"
 	}
 	return "disk_" + string(e.Op)
 }
