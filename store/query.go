@@ -47,7 +47,8 @@ type Query struct {
 	// another filter than the page had, it means "from there".
 	After Cursor
 
-	// Limit is the size of a page in Read (0 is 500, at most 10,000), and the total in Events
+	// Limit is the size of a page in Read (0 is 500, at most 10,000; a page of large events ends
+	// earlier, in the embedded driver at 8 MiB, and HasNext tells), and the total in Events
 	// (0 is all).
 	Limit    int
 	Backward bool // newest first

@@ -11,7 +11,8 @@
 //
 // # Failure
 //
-// Below Pebble lies a fuse: the first write-side error of the disk latches it, and from
+// Below Pebble lies a fuse: the first write-side error of the disk latches it, and so does
+// damage, whoever meets it, a read or Verify; a read that only fails does not. From
 // then on nothing that Pebble does can be acknowledged. The process lives, every waiting
 // caller gets [store.ErrFailed], later writes get it at once, and reads go on. Close gives
 // the directory free, and it can be opened again in the same process. What a failed store

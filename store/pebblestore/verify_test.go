@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/riffle-go/riffle/event"
+	"github.com/riffle-go/riffle/internal/crashfs"
 	"github.com/riffle-go/riffle/store"
 )
 
@@ -200,5 +203,71 @@ func TestVerifyTellsItsProgressAndEndsWithItsContext(t *testing.T) {
 	err := d.Verify(ctx, func(uint64, uint64) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestVerifyGoesOnBehindDamage: a block that cannot be read hides nothing that lies elsewhere,
+// in the log, in an index or among the records.
+func TestVerifyGoesOnBehindDamage(t *testing.T) {
+	t.Parallel()
+	fs := crashfs.New()
+	d := reopenIn(t, fs, "db", uncached)
+	rng := rand.NewChaCha8([32]byte{1})
+	const rounds, each = 4, 300
+	for range rounds { // each makes tables of its own
+		a := appending("a", store.Any, each)
+		for i := range a.Events {
+			a.Events[i].Data = make([]byte, 500)
+			rng.Read(a.Events[i].Data)
+		}
+		if _, err := d.try(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	logs := 0
+	for name, size := range tables(t, fs) {
+		if size > 100*each { // the log; its events cannot be compressed
+			logs++
+			flip(t, fs, name, size/3)
+			flip(t, fs, name, size*2/3)
+		}
+	}
+	if logs != rounds {
+		t.Fatalf("%d tables of the log, want %d: the test shows nothing", logs, rounds)
+	}
+	d, err := openRaw(fs, "db", uncached)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	err = d.Verify(t.Context(), nil)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("%v, want all faults joined", err)
+	}
+	found := map[int]int{} // by round
+	for _, fault := range joined.Unwrap() {
+		damage, ok := errors.AsType[*store.CorruptError](fault)
+		var position int
+		if !ok || !errors.Is(fault, store.ErrCorrupt) {
+			t.Errorf("%v", fault)
+		} else if _, err := fmt.Sscanf(damage.Key, "position %d", &position); err != nil {
+			t.Errorf("a fault of something that is whole: %v", fault)
+		}
+		found[(position-1)/each]++
+	}
+	for round := range rounds {
+		if found[round] != 2 {
+			t.Errorf("%d faults in table %d of the log, want its 2: %v", found[round], round, err)
+		}
+	}
+	if err := d.Err(); !errors.Is(err, store.ErrFailed) || !errors.Is(err, store.ErrCorrupt) || strings.Contains(err.Error(), "reopen it to go on") {
+		t.Errorf("a store that met damage: %v, want ErrFailed that does not promise anything of another opening", err)
 	}
 }
