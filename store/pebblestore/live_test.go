@@ -1,11 +1,11 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"strings"
+	"runtime/pprof"
 	"sync"
 	"testing"
 
@@ -238,8 +238,11 @@ func TestWaitSeesWhatCameWhileItRegistered(t *testing.T) {
 	woken := make(chan error, 1)
 	go func() { woken <- d.Wait(t.Context(), 0, nil) }()
 	eventually(t, "it registers", func() bool {
-		stacks := make([]byte, 1<<20)
-		return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), ".(*notifier).register(")
+		var stacks bytes.Buffer // of all tests that run, so of any size
+		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 1); err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Contains(stacks.Bytes(), []byte(".(*notifier).register"))
 	})
 	d.head.Store(after)
 	d.notifier.mu.Unlock()
