@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,34 @@ type failing struct{ lost chan func(error) }
 func (f failing) Add(_ *store.Lease, lost func(error)) func() {
 	f.lost <- lost
 	return func() {}
+}
+
+// keeper is a Renewer that counts the leases it is to renew.
+type keeper struct{ leases atomic.Int64 }
+
+func (k *keeper) Add(*store.Lease, func(error)) func() {
+	k.leases.Add(1)
+	return func() { k.leases.Add(-1) }
+}
+
+func TestALeaseIsRenewedNoLongerThanTheWorkLasts(t *testing.T) {
+	bubble(t, func(b *bed) {
+		var k keeper
+		m := balances(projection.Options{})
+		c := b.config(m)
+		c.Renewer = &k
+		for range 2 {
+			w := b.start(c)
+			w.becomes(worker.Live)
+			if n := k.leases.Load(); n != 1 {
+				b.Errorf("%d leases are renewed, the worker has one", n)
+			}
+			w.drains()
+			if n := k.leases.Load(); n != 0 {
+				b.Errorf("%d leases are renewed, and nobody is at work", n)
+			}
+		}
+	})
 }
 
 func TestALeaseThatTheRenewerCannotRenewIsRenewedByTheWorker(t *testing.T) {

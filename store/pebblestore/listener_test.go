@@ -1,8 +1,11 @@
 package pebblestore
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,4 +160,44 @@ func TestAnErrorOfOpenIsNoFailure(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAFailureIsLoggedOnce: nobody may be writing when the disk fails, and the operator wants to
+// know all the same. Pebble cannot say it, which sees nothing of the error.
+func TestAFailureIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var out lines
+	f := &fault{call: "write log", nth: 1, err: errDisk}
+	d, err := openRaw(f.wrap(vfs.NewMem()), "db", func(o *Options) {
+		o.Store.Logger, o.Store.Name = slog.New(slog.NewTextHandler(&out, nil)), "ledger"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.on.Store(true)
+	go func() { _, _ = d.try(context.Background(), appending("a", store.Any, 1)) }()
+	within(t, "the failure", func() { <-d.Failed() })
+	eventually(t, "it is logged", func() bool { return strings.Contains(out.String(), "store failed") })
+	_ = d.Close() // which waits for who writes it down
+	if s := out.String(); strings.Count(s, "store failed") != 1 || !strings.Contains(s, "store=ledger") || !strings.Contains(s, errDisk.Error()) {
+		t.Errorf("the log says %s", s)
+	}
+}
+
+// lines is a writer for several goroutines.
+type lines struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
 }

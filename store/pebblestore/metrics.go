@@ -33,12 +33,6 @@ func (d *driver) sampleMetrics() {
 		return
 	}
 	defer unregister()
-	unregisterHead, err := d.telemetry.ObserveHead(func() int64 { return int64(d.head.Load().position) })
-	if err != nil {
-		d.opts.Store.Logger.Warn("no metric of the head", "store", d.opts.Store.Name, "err", err)
-		return
-	}
-	defer unregisterHead()
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	for {
@@ -115,6 +109,18 @@ func (s *stalls) read() (int64, time.Duration) {
 	return s.count, total
 }
 
+// logFailure writes down why the store failed, once, whoever found it: what the fuse keeps from
+// Pebble never gets to its logger. What fails before it runs is in the answer of Open.
+func (d *driver) logFailure() {
+	select {
+	case <-d.life.Done():
+	case <-d.fuse.Failed():
+	}
+	if d.failed() { // a closing store may have failed too
+		d.opts.Store.Logger.Error("store failed", "store", d.opts.Store.Name, "err", d.failure())
+	}
+}
+
 // observe puts the fuse below Pebble and listens to what it tells.
 func (d *driver) observe(p *pebble.Options) {
 	logger := pebbleLogger{fuse: d.fuse, log: d.opts.Store.Logger, store: d.opts.Store.Name}
@@ -180,8 +186,6 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("pebble: "+format, args...)
-	l.log.Error("store failed", "store", l.store, "err", err)
-	l.fuse.Trip(err)
+	l.fuse.Trip(fmt.Errorf("pebble: "+format, args...))
 	l.fuse.Block()
 }

@@ -227,6 +227,7 @@ func (d *driver) start() {
 		d.helpers.Go(func() { d.space.Run(d.life, time.Second) })
 	}
 	d.helpers.Go(d.sampleMetrics)
+	d.helpers.Go(d.logFailure)
 	go d.commitLoop()
 	go func() {
 		defer close(d.ended)
