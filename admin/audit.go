@@ -38,7 +38,7 @@ func (h *Handler) audit(r *http.Request, in actionInput, err error, took time.Du
 		attrs = append(attrs, slog.String("reason", cut(in.Reason, maxReason)))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("err", cut(err.Error(), maxErrorText)))
+		attrs = append(attrs, slog.String("error", cut(err.Error(), maxErrorText)))
 	}
 	h.logger.LogAttrs(r.Context(), level, "admin action", attrs...)
 }
@@ -51,6 +51,6 @@ func (h *Handler) auditForeign(r *http.Request, err error) {
 		slog.String("path", cut(r.URL.Path, maxValue)),
 		slog.String("origin", cut(r.Header.Get("Origin"), maxValue)),
 		slog.String("remote", r.RemoteAddr),
-		slog.String("err", cut(err.Error(), maxErrorText)),
+		slog.String("error", cut(err.Error(), maxErrorText)),
 	)
 }

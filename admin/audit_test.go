@@ -25,7 +25,7 @@ func TestEveryActionLeavesALine(t *testing.T) {
 	for i, want := range []m{
 		{"verb": "pause", "outcome": "done", "reason": "lunch", "level": "INFO"},
 		{"verb": "skip", "key": "k", "position": "7", "projection": "letters"},
-		{"verb": "resume", "outcome": "refused", "projection": "balances", "level": "WARN", "err": "admin: resume is not allowed: operators only"},
+		{"verb": "resume", "outcome": "refused", "projection": "balances", "level": "WARN", "error": "admin: resume is not allowed: operators only"},
 	} {
 		want["actor"] = "ann\nforged line" // in one line of the log
 		for k, v := range want {

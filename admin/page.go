@@ -124,7 +124,7 @@ func (p *pages) mayRead(r *http.Request) error {
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem := asProblem(err)
 	if problem.private && !errors.Is(err, errPanic) {
-		p.h.logger.ErrorContext(r.Context(), "admin: request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		p.h.logger.ErrorContext(r.Context(), "admin: request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	if problem.allow != "" {
 		w.Header().Set("Allow", problem.allow)

@@ -84,7 +84,7 @@ func (p *pages) actOnStore(w http.ResponseWriter, r *http.Request) {
 func (p *pages) refused(w http.ResponseWriter, r *http.Request, f *frame, form tried, err error) {
 	f.Problem, f.Tried = asProblem(err), form
 	if f.status = f.Problem.Status; f.Problem.private {
-		p.h.logger.ErrorContext(r.Context(), "admin: action failed", "verb", form.Verb, "err", err)
+		p.h.logger.ErrorContext(r.Context(), "admin: action failed", "verb", form.Verb, "error", err)
 	}
 	p.render(w, r, f)
 }

@@ -132,7 +132,7 @@ func asProblem(err error) *problem {
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
 	if p.private && !errors.Is(err, errPanic) {
-		h.logger.ErrorContext(r.Context(), "admin: request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		h.logger.ErrorContext(r.Context(), "admin: request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	if p.allow != "" {
 		w.Header().Set("Allow", p.allow)

@@ -127,7 +127,7 @@ func (s *hub) take() (message []byte) {
 		p := asProblem(err)
 		if text := err.Error(); p.private && text != s.told {
 			s.told = text
-			s.h.logger.Error("admin: a sample failed", "err", err)
+			s.h.logger.Error("admin: a sample failed", "error", err)
 		}
 		return messageOf("problem", p)
 	}

@@ -38,7 +38,7 @@ func (s *supervisor) exclusively(ctx context.Context, generation uint32, f func(
 	}
 	err = keeping(ctx, s.store, c.LeaseTTL, lease, func(ctx context.Context) error { return f(ctx, lease) })
 	if err := lease.Release(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrLeaseLost) {
-		s.logger.WarnContext(ctx, "could not release a lease, it will run out", "err", err)
+		s.logger.WarnContext(ctx, "could not release a lease, it will run out", "error", err)
 	}
 	return err
 }

@@ -91,7 +91,7 @@ func (e *Engine) measureAll(ctx context.Context) {
 	for {
 		for _, s := range e.supervisors {
 			if _, err := s.measure(ctx); err != nil && ctx.Err() == nil && !hopeless(err) {
-				s.logger.WarnContext(ctx, "cannot measure the projection", "err", err)
+				s.logger.WarnContext(ctx, "cannot measure the projection", "error", err)
 			}
 		}
 		select {

@@ -51,7 +51,7 @@ func (s *supervisor) moveRow(ctx context.Context, mine store.ProjectionRow) (row
 	}
 	s.logger.InfoContext(ctx, "moved the projection from its former name", "from", old.Name)
 	if err := deleteProjection(ctx, s.store, old); err != nil {
-		s.logger.WarnContext(ctx, "could not delete all of the projection's former name", "from", old.Name, "err", err)
+		s.logger.WarnContext(ctx, "could not delete all of the projection's former name", "from", old.Name, "error", err)
 	}
 	return row, true, nil
 }

@@ -92,7 +92,7 @@ func (s *supervisor) inheritPause(ctx context.Context, d decision) {
 		err = s.subscriber(g.Number).SetPaused(ctx, wish.Paused)
 	}
 	if err != nil {
-		s.logger.WarnContext(ctx, "could not pause the rebuild of a paused projection", "err", err)
+		s.logger.WarnContext(ctx, "could not pause the rebuild of a paused projection", "error", err)
 	}
 }
 

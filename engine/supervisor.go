@@ -173,7 +173,7 @@ func (s *supervisor) puzzled(ses *session, trouble *keeper, err error) (next tim
 	s.trouble = err
 	s.mu.Unlock()
 	trouble.failed(0)
-	s.logger.WarnContext(ses.work, "cannot bring the projection's row up to date, will try again", "err", err, "at", trouble.notBefore)
+	s.logger.WarnContext(ses.work, "cannot bring the projection's row up to date, will try again", "error", err, "at", trouble.notBefore)
 	return trouble.notBefore
 }
 
@@ -231,7 +231,7 @@ func (s *supervisor) ensure(ses *session, key store.SubscriberKey, role role) (n
 	if err != nil {
 		k.failed(0)
 		k.err = err
-		s.logger.ErrorContext(ses.work, "cannot make a worker, will try again", "generation", key.Generation, "err", err, "at", k.notBefore)
+		s.logger.ErrorContext(ses.work, "cannot make a worker, will try again", "generation", key.Generation, "error", err, "at", k.notBefore)
 		return k.notBefore
 	}
 	if k.restarts > 0 {
@@ -263,7 +263,7 @@ func (s *supervisor) reap(ses *session) {
 		k.restarts++
 		k.err = t.err
 		s.logger.WarnContext(ses.work, "worker ended unasked, starting another one",
-			"generation", key.Generation, "err", t.err, "restarts", k.restarts, "at", k.notBefore)
+			"generation", key.Generation, "error", t.err, "restarts", k.restarts, "at", k.notBefore)
 	}
 }
 
@@ -324,7 +324,7 @@ func (s *supervisor) job(ses *session, jobs *sync.WaitGroup, name string, f func
 	jobs.Go(func() {
 		err := f(ses.prompt)
 		if err != nil && ses.prompt.Err() == nil {
-			s.logger.WarnContext(ses.work, "could not finish, will try again", "job", name, "err", err, "in", retryJob)
+			s.logger.WarnContext(ses.work, "could not finish, will try again", "job", name, "error", err, "in", retryJob)
 			select {
 			case <-time.After(retryJob):
 			case <-ses.prompt.Done():

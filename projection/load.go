@@ -176,7 +176,7 @@ func (m *Model[S]) keepSnapshot(ctx context.Context, st *store.Store, f *folded[
 		return // the next Load reads on from the same place
 	}
 	if err := st.SaveSnapshot(ctx, sn); err != nil && ctx.Err() == nil {
-		st.Options().Logger.DebugContext(ctx, "projection: snapshot not kept", "projection", m.name, "err", err)
+		st.Options().Logger.DebugContext(ctx, "projection: snapshot not kept", "projection", m.name, "error", err)
 	}
 }
 

@@ -25,7 +25,7 @@ func main() {
 		return
 	}
 	if err := start(ctx, os.Stdout, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		slog.Error("the service has failed", "err", err)
+		slog.Error("the service has failed", "error", err)
 		os.Exit(1)
 	}
 }

@@ -29,7 +29,7 @@ func (d *driver) sampleMetrics() {
 	current.Store(&telemetry.PebbleSample{})
 	unregister, err := d.telemetry.ObservePebble(func() telemetry.PebbleSample { return *current.Load() })
 	if err != nil {
-		d.opts.Store.Logger.Warn("no metrics of Pebble", "store", d.opts.Store.Name, "err", err)
+		d.opts.Store.Logger.Warn("no metrics of Pebble", "store", d.opts.Store.Name, "error", err)
 		return
 	}
 	defer unregister()
@@ -117,7 +117,7 @@ func (d *driver) logFailure() {
 	case <-d.fuse.Failed():
 	}
 	if d.failed() { // a closing store may have failed too
-		d.opts.Store.Logger.Error("store failed", "store", d.opts.Store.Name, "err", d.failure())
+		d.opts.Store.Logger.Error("store failed", "store", d.opts.Store.Name, "error", d.failure())
 	}
 }
 
