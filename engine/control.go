@@ -327,16 +327,17 @@ func (e *Engine) Delete(ctx context.Context, name string) error {
 }
 
 // deleteProjection removes a projection. The row goes first but for its numbers, so that
-// nobody reads what is half gone.
+// nobody reads what is half gone; then the subscribers, whose workers, in whatever engine,
+// write no more states from then on.
 func deleteProjection(ctx context.Context, st *store.Store, row store.ProjectionRow) error {
 	if err := st.DeleteProjection(ctx, row.Name); err != nil {
 		return err
 	}
 	for n := range row.Next {
-		if err := st.DeleteStates(ctx, row.Name, n); err != nil {
+		if err := st.Subscriber(store.SubscriberKey{Projection: row.Name, Generation: n}).Delete(ctx); err != nil {
 			return err
 		}
-		if err := st.Subscriber(store.SubscriberKey{Projection: row.Name, Generation: n}).Delete(ctx); err != nil {
+		if err := st.DeleteStates(ctx, row.Name, n); err != nil {
 			return err
 		}
 	}

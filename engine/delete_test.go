@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"testing"
@@ -58,6 +59,55 @@ func TestDeleteLeavesNothingOfAnyGeneration(t *testing.T) {
 			if i, err := u.Info(t.Context()); err != nil || (i.Term != 0) != (want == 1) || (i.Checkpoint != 0) != (want == 1) || (i.Paused != "") != (want == 1) {
 				t.Errorf("the subscriber %s: %+v, %v", of, i, err)
 			}
+		}
+	}
+}
+
+// A worker that another engine has left behind commits until it is refused, and what it wrote
+// goes too.
+func TestDeleteLeavesNothingOfAWorkerThatGoesOn(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		b := setup(t)
+		pos := b.append("a", Added{1})
+		_, err := b.store.SaveProjection(t.Context(), store.ProjectionRow{
+			Name: "gone", Kind: "model", Next: 1, Generations: []store.Generation{{State: store.Active}},
+		})
+		b.must(err)
+		lease, err := b.store.Subscriber(store.SubscriberKey{Projection: "gone"}).Claim(t.Context(), event.NewID(), time.Minute)
+		b.must(err)
+		at := event.Position(0)
+		commit := func(n int) error {
+			_, err := lease.Commit(t.Context(), store.Commit{
+				From: at, To: pos, Save: []store.Snapshot{{Key: store.SnapshotKey{Key: fmt.Sprint(n)}, Position: pos}},
+			})
+			at = pos
+			return err
+		}
+		b.must(commit(0))
+		going, refused := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for n := 1; ; n++ {
+				if n == 10 {
+					close(going)
+				}
+				if err := commit(n); err != nil {
+					refused <- err
+					return
+				}
+			}
+		}()
+		select {
+		case <-going:
+		case err := <-refused:
+			t.Fatal(err)
+		}
+		b.must(b.engine().Delete(t.Context(), "gone"))
+		if err := <-refused; !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("the worker ended with %v", err)
+		}
+		if n := count(t, b.store.States(t.Context(), "gone", 0, store.Range{})); n != 0 {
+			t.Fatalf("%d states are left", n)
 		}
 	}
 }
