@@ -327,19 +327,27 @@ func (e *Engine) Delete(ctx context.Context, name string) error {
 }
 
 // deleteProjection removes a projection. The row goes first but for its numbers, so that
-// nobody reads what is half gone; then the subscribers, whose workers, in whatever engine,
-// write no more states from then on.
+// nobody reads what is half gone.
 func deleteProjection(ctx context.Context, st *store.Store, row store.ProjectionRow) error {
 	if err := st.DeleteProjection(ctx, row.Name); err != nil {
 		return err
 	}
 	for n := range row.Next {
-		if err := st.Subscriber(store.SubscriberKey{Projection: row.Name, Generation: n}).Delete(ctx); err != nil {
-			return err
-		}
-		if err := st.DeleteStates(ctx, row.Name, n); err != nil {
+		if err := deleteGeneration(ctx, st, row.Name, n); err != nil {
 			return err
 		}
 	}
 	return st.DeleteSnapshots(ctx, row.Name)
+}
+
+// deleteGeneration removes the subscriber of a generation and then its states: a worker of it,
+// in whatever engine, writes no more of them from then on.
+func deleteGeneration(ctx context.Context, st *store.Store, name string, n uint32) error {
+	if err := st.Subscriber(store.SubscriberKey{Projection: name, Generation: n}).Delete(ctx); err != nil {
+		return fmt.Errorf("subscriber of generation %d: %w", n, err)
+	}
+	if err := st.DeleteStates(ctx, name, n); err != nil {
+		return fmt.Errorf("states of generation %d: %w", n, err)
+	}
+	return nil
 }

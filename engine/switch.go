@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -82,16 +81,12 @@ func (s *supervisor) stand(ctx context.Context, old store.SubscriberKey) error {
 	return err
 }
 
-// deleteExpired removes generations that nobody reads any more: the subscriber, so that no
-// worker writes any more, states, and then their mention in the row, so that a crash in
-// between leaves them to be found.
+// deleteExpired removes generations that nobody reads any more, and then their mention in the
+// row, so that a crash in between leaves them to be found.
 func (s *supervisor) deleteExpired(ctx context.Context, expired []store.Generation) error {
 	for _, g := range expired {
-		if err := s.subscriber(g.Number).Delete(ctx); err != nil {
-			return fmt.Errorf("subscriber of generation %d: %w", g.Number, err)
-		}
-		if err := s.store.DeleteStates(ctx, s.name, g.Number); err != nil {
-			return fmt.Errorf("states of generation %d: %w", g.Number, err)
+		if err := deleteGeneration(ctx, s.store, s.name, g.Number); err != nil {
+			return err
 		}
 		_, err := s.update(ctx, func(row *store.ProjectionRow) (bool, error) {
 			n := len(row.Generations)
