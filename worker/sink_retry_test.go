@@ -3,6 +3,7 @@ package worker_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/riffle-go/riffle/event"
 	"github.com/riffle-go/riffle/internal/crashfs"
@@ -22,6 +23,7 @@ func TestWhatWentInAfterARetryIsDurableAtOnce(t *testing.T) {
 		l.rowsAre(p, "b@2 waiting 3")
 		tab.do(func() { tab.bad = nil })
 		l.until("the store knows of it", func() bool { return len(l.rows(p)) == 0 })
+		synctest.Wait() // readers see a commit a moment before its sync ends
 		next := begin(b.T, l.dies())
 		w = next.start(next.config(p))
 		w.waits(next.deposit(1, "a"))
